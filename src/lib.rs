@@ -1,0 +1,17 @@
+//! Nodelith turns a short profile into an immutable Kubernetes node image and proves that it works.
+//!
+//! The folders are the stages of the work, in the order in which data flows:
+//! profile → lock → source → tree → node → layer → image. See `docs/` and
+//! CONTRIBUTING.md for the plan of the house; imports run downwards only.
+
+pub mod digest;
+pub mod error;
+pub mod image;
+pub mod layer;
+pub mod node;
+pub mod profile;
+pub mod report;
+pub mod sandbox;
+pub mod source;
+pub mod store;
+pub mod tree;

@@ -1,0 +1,1 @@
+//! Running package scripts without privilege (or with as little as there is).

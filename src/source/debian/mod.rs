@@ -1,0 +1,1 @@
+//! The Debian source: from a signed archive to a configured root.

@@ -1,0 +1,4 @@
+//! Where bytes come from: each source resolves, fetches, and adds to the tree.
+
+pub mod debian;
+pub mod fetch;
