@@ -56,7 +56,10 @@ impl Store {
         let lock = lock_file(&folder.join("lock"), FlockOperation::LockExclusive)?;
         let work = folder.join("work");
         fs::create_dir(&work).io("making", &work)?;
-        Ok(Scratch { folder, _lock: lock })
+        Ok(Scratch {
+            folder,
+            _lock: lock,
+        })
     }
 
     /// Work folders whose process is gone.
@@ -95,7 +98,7 @@ impl Store {
     }
 }
 
-fn lock_file(path: &Path, operation: FlockOperation) -> Result<Guard> {
+pub(super) fn lock_file(path: &Path, operation: FlockOperation) -> Result<Guard> {
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)
