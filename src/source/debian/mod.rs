@@ -1,1 +1,5 @@
 //! The Debian source: from a signed archive to a configured root.
+
+pub mod index;
+pub mod package;
+pub mod relation;
