@@ -1,1 +1,4 @@
 //! The Debian source: from a signed archive to a configured root.
+
+pub mod assemble;
+pub mod ownership;
