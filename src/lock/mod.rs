@@ -141,9 +141,12 @@ impl Lock {
                 span: error.span().unwrap_or(0..0),
                 text: text.clone(),
             };
-            Error::new(Kind::Usage, format!("reading the lock: {}", error.message()))
-                .at(place)
-                .hint("remove the file, and the next build makes a new one")
+            Error::new(
+                Kind::Usage,
+                format!("reading the lock: {}", error.message()),
+            )
+            .at(place)
+            .hint("remove the file, and the next build makes a new one")
         })?;
         if lock.format > FORMAT {
             return Err(Error::new(
