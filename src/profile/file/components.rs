@@ -1,0 +1,312 @@
+//! The kernel and what runs pods: containerd, runc, CNI, crictl, pause, kubelet.
+//!
+//! What is not said here follows from the versions; the version tables know.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::profile::merge::{Merge, merge_fields, replace};
+use crate::profile::value::{
+    AbsolutePath, Argument, FlagName, FreeForm, ImageDigest, ImageReference, LocalFile,
+    PackageChoice, PluginName, RegistryHost, Release, Scalar, TimeSpan, Url,
+};
+
+/// The kernel and its command line.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Kernel {
+    /// The kernel's package (`{architecture}` stands for the image's), or `none`.
+    pub package: Option<PackageChoice>,
+    /// Arguments of the kernel command line.
+    pub command_line: Vec<Argument>,
+    /// Arguments taken off those of extended profiles.
+    pub command_line_remove: Vec<Argument>,
+}
+
+/// Where a component comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReleaseSource {
+    /// A package of the archive.
+    Package,
+    /// Upstream's release, by version and digest.
+    Release,
+    /// Nowhere: the node has none.
+    None,
+}
+
+/// The container runtime.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Containerd {
+    /// Where it comes from. Default: `package`.
+    pub source: Option<ReleaseSource>,
+    /// The package's name. Default: `containerd`.
+    pub package: Option<PackageChoice>,
+    /// The release's version.
+    pub version: Option<Release>,
+    /// The snapshotter. Default: `overlayfs`.
+    pub snapshotter: Option<PluginName>,
+    /// Whether systemd manages cgroups. Default: true.
+    pub systemd_cgroup: Option<bool>,
+    /// The runtime handler for pods that name none. Default: `runc`.
+    pub default_runtime: Option<PluginName>,
+    /// Further runtime handlers by name, each with the keys of containerd's `runtimes` table.
+    pub runtimes: BTreeMap<String, FreeForm>,
+    /// Registries by host, with their mirrors.
+    pub registries: BTreeMap<RegistryHost, Registry>,
+    /// The server that `kubectl exec`, `attach` and `port-forward` reach.
+    pub streaming: Option<Streaming>,
+    /// The longest line of a container's log, in bytes; 0 for no limit. Default: 16384.
+    pub log_line_size: Option<u32>,
+    /// How many layers to download at once. Default: containerd's.
+    pub concurrent_downloads: Option<u16>,
+    /// How long a pull may stand still. Default: containerd's.
+    pub pull_progress_timeout: Option<TimeSpan>,
+    /// Whether containers get SELinux labels. Default: false.
+    pub selinux: Option<bool>,
+    /// Whether devices are owned by the container's user. Default: false.
+    pub device_ownership: Option<bool>,
+    /// Whether devices are found through CDI. Default: containerd's.
+    pub cdi: Option<bool>,
+    /// Whether NRI plug-ins may connect. Default: containerd's.
+    pub nri: Option<bool>,
+    /// Whether containers may listen below port 1024 without privileges. Default: containerd's.
+    pub unprivileged_ports: Option<bool>,
+    /// Whether containers may send pings without privileges. Default: containerd's.
+    pub unprivileged_icmp: Option<bool>,
+    /// How many files a container may have open. Default: what systemd gives.
+    pub open_files: Option<u32>,
+    /// Anything else for containerd's config.toml, merged over what is generated.
+    pub extra: FreeForm,
+}
+
+/// A registry's mirrors and how it is reached.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Registry {
+    /// The registry's own address, where it is not `https://HOST`.
+    pub server: Option<Url>,
+    /// Mirrors, tried in this order before the registry itself.
+    pub mirrors: Option<Vec<Url>>,
+    /// Whether the registry itself is never asked. Default: false.
+    pub only_mirrors: Option<bool>,
+    /// The certificate authority of the mirrors and the registry.
+    pub ca: Option<LocalFile>,
+    /// Whether certificates are not checked. Default: false.
+    pub skip_verify: Option<bool>,
+    /// Whether the mirrors' paths are used as they are, without `/v2`. Default: false.
+    pub override_path: Option<bool>,
+}
+
+/// containerd's streaming server.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Streaming {
+    /// The address that it listens on. Default: `127.0.0.1`.
+    pub address: Option<String>,
+    /// The port that it listens on; 0 for any. Default: 0.
+    pub port: Option<u16>,
+    /// When an idle connection is closed. Default: `4h`.
+    pub idle_timeout: Option<TimeSpan>,
+    /// The certificate file in the node, for TLS.
+    pub tls_certificate: Option<AbsolutePath>,
+    /// The key file in the node, for TLS.
+    pub tls_key: Option<AbsolutePath>,
+}
+
+/// The low-level runtime that containerd calls.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Runc {
+    /// Where it comes from. Default: `package`.
+    pub source: Option<ReleaseSource>,
+    /// The package's name. Default: `runc`.
+    pub package: Option<PackageChoice>,
+    /// The release's version.
+    pub version: Option<Release>,
+}
+
+/// The network plug-ins.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Cni {
+    /// Where they come from. Default: `package`.
+    pub source: Option<ReleaseSource>,
+    /// The package's name. Default: `containernetworking-plugins`.
+    pub package: Option<PackageChoice>,
+    /// The release's version.
+    pub version: Option<Release>,
+    /// The folder of the plug-ins in the node. Default: `/opt/cni/bin`.
+    pub bin_dir: Option<AbsolutePath>,
+    /// The folder of network configurations in the node. Default: `/etc/cni/net.d`.
+    pub conf_dir: Option<AbsolutePath>,
+    /// The plug-ins that the node has, if not all.
+    pub plugins: Option<Vec<PluginName>>,
+}
+
+/// The command line client for the container runtime.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Crictl {
+    /// Where it comes from. Default: `release`.
+    pub source: Option<CrictlSource>,
+    /// The release's version. Default: the Kubernetes minor's newest known.
+    pub version: Option<Release>,
+    /// A local file to install, with `source = "file"`.
+    pub file: Option<LocalFile>,
+    /// Seconds to wait for the runtime. Default: crictl's.
+    pub timeout: Option<u32>,
+    /// Whether it prints what it does. Default: false.
+    pub debug: Option<bool>,
+}
+
+/// Where crictl comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CrictlSource {
+    /// Upstream's release, by version and digest.
+    Release,
+    /// Nodelith's own small client, which has crictl's most used commands.
+    Builtin,
+    /// A local file.
+    File,
+    /// Nowhere: the node has none.
+    None,
+}
+
+/// The image that holds a pod's namespaces.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Pause {
+    /// Its full reference, with registry and tag. Default: what the Kubernetes minor expects.
+    pub image: Option<ImageReference>,
+    /// Whether it is in the node from the start. Default: false.
+    pub preload: Option<bool>,
+}
+
+/// The node agent.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Kubelet {
+    /// Where it comes from. Default: `none`.
+    pub source: Option<KubeletSource>,
+    /// The package's name. Default: `kubelet`.
+    pub package: Option<PackageChoice>,
+    /// The release's version. Default: the Kubernetes version.
+    pub version: Option<Release>,
+    /// A local file to install, with `source = "file"`.
+    pub file: Option<LocalFile>,
+    /// Command line flags by name.
+    pub flags: BTreeMap<FlagName, Scalar>,
+    /// Fields of KubeletConfiguration.
+    pub config: FreeForm,
+}
+
+/// Where kubelet comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum KubeletSource {
+    /// Upstream's release, by version and digest.
+    Release,
+    /// A package of a repository.
+    Package,
+    /// A local file.
+    File,
+    /// Nowhere: only its configuration is in the node.
+    None,
+}
+
+/// A container image that is in the node from the start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Preload {
+    /// Its full reference, with registry and tag.
+    pub reference: ImageReference,
+    /// The digest that it must have.
+    pub digest: Option<ImageDigest>,
+}
+
+replace!(
+    AbsolutePath,
+    CrictlSource,
+    ImageReference,
+    KubeletSource,
+    PackageChoice,
+    PluginName,
+    Release,
+    ReleaseSource,
+    TimeSpan,
+    Vec<PluginName>,
+);
+
+/// A list that a more specific profile replaces: the order of mirrors is meant.
+impl Merge for Registry {
+    fn merge(&mut self, over: Self) {
+        if over.mirrors.is_some() {
+            self.mirrors = over.mirrors;
+        }
+        merge_fields!(self, over; server, only_mirrors, ca, skip_verify, override_path);
+    }
+}
+
+impl Merge for Kernel {
+    fn merge(&mut self, over: Self) {
+        self.command_line
+            .retain(|argument| !over.command_line_remove.contains(argument));
+        self.command_line_remove
+            .retain(|argument| !over.command_line.contains(argument));
+        crate::profile::merge::append(&mut self.command_line, over.command_line, PartialEq::eq);
+        self.command_line_remove.extend(over.command_line_remove);
+        merge_fields!(self, over; package);
+    }
+}
+
+impl Merge for Containerd {
+    fn merge(&mut self, over: Self) {
+        merge_fields!(self, over;
+            source, package, version, snapshotter, systemd_cgroup, default_runtime, runtimes,
+            registries, streaming, log_line_size, concurrent_downloads, pull_progress_timeout,
+            selinux, device_ownership, cdi, nri, unprivileged_ports, unprivileged_icmp,
+            open_files, extra,
+        );
+    }
+}
+
+impl Merge for Streaming {
+    fn merge(&mut self, over: Self) {
+        merge_fields!(self, over; address, port, idle_timeout, tls_certificate, tls_key);
+    }
+}
+
+impl Merge for Runc {
+    fn merge(&mut self, over: Self) {
+        merge_fields!(self, over; source, package, version);
+    }
+}
+
+impl Merge for Cni {
+    fn merge(&mut self, over: Self) {
+        merge_fields!(self, over; source, package, version, bin_dir, conf_dir, plugins);
+    }
+}
+
+impl Merge for Crictl {
+    fn merge(&mut self, over: Self) {
+        merge_fields!(self, over; source, version, file, timeout, debug);
+    }
+}
+
+impl Merge for Pause {
+    fn merge(&mut self, over: Self) {
+        merge_fields!(self, over; image, preload);
+    }
+}
+
+impl Merge for Kubelet {
+    fn merge(&mut self, over: Self) {
+        merge_fields!(self, over; source, package, version, file, flags, config);
+    }
+}
