@@ -52,7 +52,7 @@ pub struct Pinned {
     pub package: Vec<Package>,
     /// Every local file that the profile names, sorted by path.
     #[serde(default)]
-    pub file: Vec<LocalFile>,
+    pub file: Vec<PinnedFile>,
 }
 
 /// A signed release of an archive.
@@ -98,7 +98,7 @@ pub const LOCAL: &str = "local";
 /// A local file that the profile names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct LocalFile {
+pub struct PinnedFile {
     /// The path as the profile wrote it.
     pub path: String,
     /// Size in bytes.

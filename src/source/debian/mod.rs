@@ -5,3 +5,4 @@ pub mod index;
 pub mod ownership;
 pub mod package;
 pub mod relation;
+pub mod root;

@@ -52,6 +52,8 @@ pub struct Job {
     pub source_date_epoch: i64,
     /// The greatest number of layers.
     pub layer_limit: usize,
+    /// How many threads to use.
+    pub threads: usize,
 }
 
 /// A root, kept as layers.
@@ -117,7 +119,7 @@ impl Job {
 pub fn make(
     job: &Job,
     wanted: fn(&[u8]) -> bool,
-    runner: &mut dyn Runner,
+    mut runner: impl Runner,
     progress: &(dyn Fn(Progress<'_>) + Sync),
 ) -> Result<()> {
     let store = Store::open(&job.store)?;
@@ -133,7 +135,9 @@ pub fn make(
             .collect(),
         excludes: job.excludes.clone(),
     };
-    let assembled = assemble(&request, runner, progress)?;
+    let assembled = assemble(&request, &mut runner, progress)?;
+    // Takes its mounts out of the root, before the root is looked at.
+    drop(runner);
     progress(Progress::Stage("cleaning"));
     clean::clean(&root)?;
     progress(Progress::Stage("scanning"));
@@ -148,7 +152,7 @@ pub fn make(
     classify_unowned(&mut tree);
     let texts = texts(&tree, wanted)?;
     progress(Progress::Stage("packing"));
-    let layers = pack(&store, &mut tree, &assembled, job.layer_limit)?;
+    let layers = pack(&store, &mut tree, &assembled, job)?;
     let newest = assembled
         .owned
         .paths
@@ -205,15 +209,16 @@ fn pack(
     store: &Store,
     tree: &mut Tree,
     assembled: &Assembled,
-    limit: usize,
+    job: &Job,
 ) -> Result<Vec<RootLayer>> {
     let sources: BTreeMap<Arc<str>, Arc<str>> = assembled
         .packages
         .iter()
         .map(|package| (format!("deb:{}", package.name).into(), format!("deb:{}", package.source).into()))
         .collect();
-    let plan = layer::plan(tree, &sources, limit)?;
-    let blobs = layer::make_all(store, &plan, tree, Compression::ZSTD)?;
+    let plan = layer::plan(tree, &sources, job.layer_limit)?;
+    let planned: Vec<_> = plan.layers.iter().collect();
+    let blobs = layer::make_all(store, &planned, tree, Compression::ZSTD, job.threads, &|_| {})?;
     let mut layers = Vec::with_capacity(blobs.len());
     for (planned, blob) in plan.layers.iter().zip(blobs) {
         for path in &planned.entries {

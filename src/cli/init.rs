@@ -1,0 +1,33 @@
+//! `nodelith init` and `nodelith schema`: how profiles begin, and what they may hold.
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
+
+use super::args::Init;
+use super::{Context, Outcome, print};
+use crate::error::{Context as _, Error, Kind, Result};
+use crate::profile;
+
+pub(super) fn run(context: &Context, arguments: &Init) -> Result<Outcome> {
+    let path = &arguments.profile;
+    let stem = path.file_stem().and_then(|stem| stem.to_str());
+    let name = arguments.name.as_deref().or(stem).unwrap_or("node");
+    let text = profile::starter(name)?;
+    let file = OpenOptions::new().write(true).create_new(true).open(path);
+    let mut file = file.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => {
+            Error::new(Kind::Usage, format!("`{}` exists already", path.display()))
+                .hint("give another name, or remove the file first")
+        }
+        _ => Error::io("writing", path, error),
+    })?;
+    file.write_all(text.as_bytes()).io("writing", path)?;
+    let next = format!("wrote `{0}`; next: nodelith build {0}", path.display());
+    context.report.note(&next);
+    Ok(Outcome::Done)
+}
+
+pub(super) fn schema() -> Result<Outcome> {
+    print(profile::schema()?.trim_end())?;
+    Ok(Outcome::Done)
+}
