@@ -338,7 +338,7 @@ fn contradictions() {
         "#);
     assert_snapshot!(refused(&[("p.toml", "[debian]\nsuite = \"sid\"\n")]), @r#"
         the profile has no `name`
-        p.toml:1:1: 
+        p.toml:1:1:
         hint: write it at the top of the file: name = "my-node"
         "#);
     assert_snapshot!(refused(&[("p.toml", "name = \"x\"\narchitecture = \"amd64\"\n[debian]\n")]), @r#"
