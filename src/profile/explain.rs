@@ -6,7 +6,11 @@ use crate::error::{Error, Kind};
 
 /// The error of a file that cannot be read as a profile.
 pub(super) fn explain(error: &toml::de::Error, document: &Document) -> Error {
-    let (message, hint) = reword(error.message());
+    let (mut message, hint) = reword(error.message());
+    if let (true, Some(span)) = (message == "duplicate key", error.span()) {
+        let key = document.text.get(span).unwrap_or_default();
+        message = format!("`{key}` is given twice");
+    }
     let mut result = Error::new(Kind::Usage, message);
     if let Some(span) = error.span() {
         result = result.at(document.place(span));
@@ -71,8 +75,21 @@ pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, known)| known)
 }
 
-pub(super) fn nearest_hint(name: &str, known: &[&str]) -> Option<String> {
-    nearest(name, known.iter().copied()).map(|known| format!("did you mean `{known}`?"))
+fn nearest_hint(name: &str, known: &[&str]) -> Option<String> {
+    const ALIASES: [(&str, &str); 4] = [
+        ("x86_64", "amd64"),
+        ("x86-64", "amd64"),
+        ("aarch64", "arm64"),
+        ("armv8", "arm64"),
+    ];
+    let alias = ALIASES
+        .iter()
+        .find(|(alias, real)| *alias == name && known.contains(real));
+    let found = match alias {
+        Some((_, real)) => Some(*real),
+        None => nearest(name, known.iter().copied()),
+    };
+    found.map(|known| format!("did you mean `{known}`?"))
 }
 
 /// A key of the top level that stands after the first table header.
@@ -89,12 +106,16 @@ fn listed_hint(what: &str, known: &[&str]) -> Option<String> {
 
 /// serde's `map` and `sequence` are TOML's tables and lists.
 fn reword_type(message: &str) -> String {
+    // The names of our structs mean nothing to anybody.
+    let message = match message.find("expected struct ") {
+        Some(at) => format!("{}expected a table", &message[..at]),
+        None => message.to_owned(),
+    };
     message
         .replace("invalid type: map", "invalid type: table")
         .replace("invalid type: sequence", "invalid type: list")
         .replace("expected a sequence", "expected a list")
         .replace("expected a map", "expected a table")
-        .replace("expected struct ", "expected a table of ")
         .replace("expected a boolean", "expected true or false")
         .replace("expected i64", "expected a number")
         .replace("expected u16", "expected a number from 0 to 65535")

@@ -11,9 +11,11 @@ mod check;
 mod document;
 mod explain;
 pub mod file;
+pub mod init;
 mod load;
 mod merge;
 mod model;
+pub mod schema;
 pub mod value;
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ macro_rules! numbers {
                     type Value = $name;
 
                     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        write!(f, "{} as a number", $what)
+                        write!(f, "a number from {} to {}", $least, $most)
                     }
 
                     fn visit_i64<E: de::Error>(self, number: i64) -> Result<$name, E> {

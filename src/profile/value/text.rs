@@ -31,10 +31,7 @@ macro_rules! texts {
                 if check(&text) {
                     Ok(Self(text))
                 } else {
-                    Err(Refusal::new(
-                        format!("`{}` is not {}", text.escape_debug(), $what),
-                        format!("write it like `{}`", $example),
-                    ))
+                    Err(refusal(&text, $what, $example))
                 }
             }
         }
@@ -132,7 +129,7 @@ texts! {
         |text| starts(text, |c| c.is_ascii_lowercase()) && all(text, is_lower_digit, "/-");
     /// A package by name, with `:architecture` or `=version` where needed;
     /// `{architecture}` stands for the image's.
-    PackageChoice: "a package name", "linux-image-{architecture}",
+    PackageChoice: "a package name", "containerd",
         r"^[a-z0-9]([a-z0-9+.-]|\{architecture\})+(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?$",
         package_choice;
     /// The name of a further package repository.
@@ -229,6 +226,14 @@ texts! {
     PluginName: "a plug-in's name", "overlayfs",
         r"^[a-z][a-z0-9._-]*$",
         |text| starts(text, |c| c.is_ascii_lowercase()) && all(text, is_lower_digit, "._-");
+}
+
+fn refusal(text: &str, what: &str, example: &str) -> Refusal {
+    let message = match text {
+        "" => format!("an empty text is not {what}"),
+        text => format!("`{}` is not {what}", text.escape_debug()),
+    };
+    Refusal::new(message, format!("write it like `{example}`"))
 }
 
 fn is_lower_digit(c: char) -> bool {
