@@ -82,7 +82,7 @@ impl Builder<'_> {
     }
 
     fn make_root(&self, job: &mut Job) -> Result<()> {
-        let facts = sandbox::Facts::read();
+        let facts = sandbox::Facts::gather();
         let chosen = sandbox::choose(self.sandbox, &job.architecture, &facts)?;
         for warning in chosen.warnings() {
             self.report.warning(warning);
@@ -132,27 +132,30 @@ pub fn worker(mode: &str) -> ExitCode {
     sandbox::worker_main(mode, |job, emitter| {
         let job: Job = serde_json::from_slice(job)
             .map_err(|error| Error::new(Kind::Sandbox, format!("reading the job: {error}")))?;
-        let folder = job.scratch.join("root");
+        let folder = job.root();
         fs::create_dir_all(&folder).io("making", &folder)?;
-        let emitter = std::sync::Mutex::new(emitter);
-        let emit = |event: Value| {
-            if let Ok(mut emitter) = emitter.lock() {
-                emitter.event(&event);
-            }
+        let inside = emitter.inside();
+        let emitter = &*emitter;
+        let progress = |progress: Progress<'_>| {
+            let event = match progress {
+                Progress::Stage(name) => json!({"stage": name}),
+                Progress::Unpacked { package, .. } => json!({"unpacked": package}),
+            };
+            // When the parent is gone, the monitor ends this process.
+            let _ = emitter.event(&event);
         };
-        let progress = |progress: Progress<'_>| match progress {
-            Progress::Stage(name) => emit(json!({"stage": name})),
-            Progress::Unpacked { package, .. } => emit(json!({"unpacked": package})),
-        };
-        let inside = Inside(Chroot::new(&folder, &job.log)?);
-        root::make(&job, node::facts::wanted, inside, &progress)?;
+        let mut runner = Scripts(Chroot::new(&folder, inside, &job.log)?);
+        let assembled = root::unpack(&job, &mut runner, &progress);
+        // Whatever came of it, its mounts must be gone before the root is looked at.
+        runner.0.close()?;
+        root::keep(&job, &assembled?, node::facts::wanted, &progress)?;
         Ok(Value::Null)
     })
 }
 
-struct Inside(Chroot);
+struct Scripts(Chroot);
 
-impl Runner for Inside {
+impl Runner for Scripts {
     fn run(&mut self, argv: &[&str], env: &[(&str, &str)], stdin: Option<&[u8]>) -> Result<()> {
         self.0.run(argv, env, stdin)
     }

@@ -79,6 +79,12 @@ pub struct RootLayer {
 }
 
 impl Job {
+    /// The folder that becomes the root.
+    #[must_use]
+    pub fn root(&self) -> PathBuf {
+        self.scratch.join("root")
+    }
+
     /// The key under which the root is recorded; with `clamped`, of one whose
     /// times were changed by the epoch.
     #[must_use]
@@ -111,33 +117,42 @@ impl Job {
     }
 }
 
-/// Makes the root and records it. Runs inside the sandbox. `wanted` says of
-/// which paths the text is kept aside.
+/// Unpacks and configures the packages under the job's scratch folder. Runs
+/// inside the sandbox.
 ///
 /// # Errors
-/// What unpacking, a package's script, or packing fails with.
-pub fn make(
+/// What unpacking or a package's script fails with.
+pub fn unpack(
     job: &Job,
+    runner: &mut dyn Runner,
+    progress: &(dyn Fn(Progress<'_>) + Sync),
+) -> Result<Assembled> {
+    let store = Store::open(&job.store)?;
+    let packages = job.packages.iter();
+    let request = Assemble {
+        root: job.root(),
+        architecture: job.architecture.clone(),
+        foreign_architectures: Vec::new(),
+        packages: packages.map(|digest| store.blob_path(digest)).collect(),
+        excludes: job.excludes.clone(),
+    };
+    assemble(&request, runner, progress)
+}
+
+/// Cleans, reads and packs what was unpacked, and records it. Runs inside the
+/// sandbox, when nothing is mounted in the root any more. `wanted` says of which
+/// paths the text is kept aside.
+///
+/// # Errors
+/// When the root cannot be read or the store cannot be written.
+pub fn keep(
+    job: &Job,
+    assembled: &Assembled,
     wanted: fn(&[u8]) -> bool,
-    mut runner: impl Runner,
     progress: &(dyn Fn(Progress<'_>) + Sync),
 ) -> Result<()> {
     let store = Store::open(&job.store)?;
-    let root = job.scratch.join("root");
-    let request = Assemble {
-        root: root.clone(),
-        architecture: job.architecture.clone(),
-        foreign_architectures: Vec::new(),
-        packages: job
-            .packages
-            .iter()
-            .map(|digest| store.blob_path(digest))
-            .collect(),
-        excludes: job.excludes.clone(),
-    };
-    let assembled = assemble(&request, &mut runner, progress)?;
-    // Takes its mounts out of the root, before the root is looked at.
-    drop(runner);
+    let root = job.root();
     progress(Progress::Stage("cleaning"));
     clean::clean(&root)?;
     progress(Progress::Stage("scanning"));
@@ -152,7 +167,7 @@ pub fn make(
     classify_unowned(&mut tree);
     let texts = texts(&tree, wanted)?;
     progress(Progress::Stage("packing"));
-    let layers = pack(&store, &mut tree, &assembled, job)?;
+    let layers = pack(&store, &mut tree, assembled, job)?;
     let newest = assembled
         .owned
         .paths
