@@ -63,6 +63,8 @@ pub(super) struct Entry {
 pub struct Universe {
     architecture: String,
     packages: Vec<Package>,
+    /// Each package's own name.
+    owners: Vec<Name>,
     numbers: HashMap<Arc<str>, Name>,
     names: Vec<Arc<str>>,
     entries: Vec<Entry>,
@@ -75,6 +77,7 @@ impl Universe {
         Self {
             architecture: architecture.into(),
             packages: Vec::new(),
+            owners: Vec::new(),
             numbers: HashMap::new(),
             names: Vec::new(),
             entries: Vec::new(),
@@ -227,6 +230,7 @@ impl Universe {
         entry.essential |= package.essential();
         entry.important |= package.important();
         self.packages.push(package);
+        self.owners.push(name);
         Ok(())
     }
 
@@ -344,6 +348,11 @@ impl Universe {
 
     pub(super) fn package_by_id(&self, id: PackageId) -> &Package {
         &self.packages[id as usize]
+    }
+
+    /// The name of a package.
+    pub(super) fn owner(&self, id: PackageId) -> Name {
+        self.owners[id as usize]
     }
 
     /// The version that apt would install: of the highest priority, then the highest.
