@@ -4,7 +4,7 @@
 //! The `tar` crate's headers are used, not its archives: those hold names of
 //! any length in memory and take a cut-off archive for a whole one.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 
 use tar::{EntryType, Header, PaxExtensions};
 
@@ -15,10 +15,12 @@ const BLOCK: u64 = 512;
 const MOST_NAME: u64 = 16 << 10;
 /// Longest PAX records of one entry: names, and xattrs of at most 64 KiB.
 const MOST_PAX: u64 = 1 << 20;
+/// For headers and small files; larger reads go past this buffer.
+const READ_AHEAD: usize = 32 << 10;
 
 /// A tar archive being read.
 pub(super) struct Tarball<R> {
-    reader: R,
+    reader: BufReader<R>,
     /// Bytes of the current entry not yet read.
     left: u64,
     /// Bytes after those, up to the next header.
@@ -62,7 +64,7 @@ struct Extensions {
 impl<R: Read> Tarball<R> {
     pub fn new(reader: R) -> Self {
         Self {
-            reader,
+            reader: BufReader::with_capacity(READ_AHEAD, reader),
             left: 0,
             padding: 0,
         }
@@ -295,7 +297,7 @@ impl Extensions {
 }
 
 /// `./usr//bin/` → `usr/bin`.
-fn normalize(raw: &[u8]) -> Result<Vec<u8>> {
+pub(super) fn normalize(raw: &[u8]) -> Result<Vec<u8>> {
     let mut path = Vec::with_capacity(raw.len());
     for part in raw.split(|&byte| byte == b'/') {
         match part {
