@@ -37,6 +37,7 @@ pub(super) fn run(context: &Context, arguments: &Build) -> Result<Outcome> {
     let mut outcomes = Vec::new();
     for architecture in &architectures {
         let pinned = &lock.architecture[*architecture];
+        setting.adopt_vendored(pinned)?;
         let outcome = builder.build(&profile, architecture, pinned, compression)?;
         outcomes.push((*architecture, outcome));
     }

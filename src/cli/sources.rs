@@ -6,12 +6,13 @@ use jiff::Timestamp;
 
 use super::Context;
 use super::args::{Sources, Subject};
-use crate::error::{Error, Kind, Result};
+use crate::digest::Digest;
+use crate::error::{Context as _, Error, Kind, Result};
 use crate::lock::{self, Keep, Lock, Pinned, Resolver};
 use crate::profile::Profile;
-use crate::report::Report;
-use crate::source::debian::mirror::{MirrorOptions, Mirrors};
-use crate::source::fetch::{FetchOptions, Fetcher};
+use crate::report::{Report, Unit};
+use crate::source::debian::mirror::{MAIN, MirrorOptions, Mirrors, Named, SECURITY};
+use crate::source::fetch::{Download, FetchOptions, Fetcher};
 use crate::store::Store;
 
 /// Where a verb's inputs come from.
@@ -52,29 +53,57 @@ impl<'a> Setting<'a> {
 
     /// Where the archives are.
     pub fn mirrors(&self) -> Result<Mirrors> {
-        if let Some(vendor) = &self.sources.vendor {
-            return Ok(Mirrors::vendor(vendor));
-        }
         let debian = self.profile.debian.as_ref();
-        let from_profile = |value: Option<&Option<String>>| value.cloned().flatten();
-        let mut fallback = self.sources.fallback_mirror.clone();
-        fallback.extend(debian.iter().flat_map(|debian| debian.fallback_mirrors.clone()));
-        let repositories = debian.map(|debian| {
-            debian
-                .repositories
-                .iter()
+        let repositories = debian.iter().flat_map(|debian| &debian.repositories);
+        let mut options = MirrorOptions {
+            command_line: Named {
+                mirror: self.sources.mirror.clone(),
+                security: self.sources.security_mirror.clone(),
+            },
+            profile: Named {
+                mirror: debian.and_then(|debian| debian.mirror.clone()),
+                security: debian.and_then(|debian| debian.security_mirror.clone()),
+            },
+            fallbacks: self.sources.fallback_mirror.clone(),
+            further: repositories
                 .map(|repository| (repository.name.to_string(), repository.url.to_string()))
-                .collect()
-        });
-        Mirrors::discover(&MirrorOptions {
-            mirror: self.sources.mirror.clone(),
-            security_mirror: self.sources.security_mirror.clone(),
-            profile_mirror: from_profile(debian.map(|debian| &debian.mirror)),
-            profile_security_mirror: from_profile(debian.map(|debian| &debian.security_mirror)),
-            fallback,
-            repositories: repositories.unwrap_or_default(),
-            apt: PathBuf::from("/etc/apt"),
-        })
+                .collect(),
+            ..MirrorOptions::default()
+        };
+        options
+            .fallbacks
+            .extend(debian.iter().flat_map(|debian| debian.fallback_mirrors.clone()));
+        if let Some(vendor) = &self.sources.vendor {
+            let vendor = std::path::absolute(vendor).io("finding", vendor)?;
+            let place = |archive: &str| vendor.join(vendored(archive, "")).display().to_string();
+            options.command_line.mirror = Some(place(MAIN));
+            options.command_line.security = Some(place(SECURITY));
+            options.fallbacks.clear();
+            for (name, url) in &mut options.further {
+                *url = place(name);
+            }
+        }
+        Mirrors::discover(&options, Path::new("/"))
+    }
+
+    /// Puts into the store what the vendor folder has of the pinned local files.
+    pub fn adopt_vendored(&self, pinned: &Pinned) -> Result<()> {
+        let Some(vendor) = &self.sources.vendor else {
+            return Ok(());
+        };
+        let vendor = std::path::absolute(vendor).io("finding", vendor)?;
+        let items: Vec<Download> = pinned
+            .file
+            .iter()
+            .map(|file| Download {
+                urls: vec![vendor.join(vendored_file(&file.digest)).display().to_string()],
+                digest: file.digest,
+                size: Some(file.size),
+                name: file.path.clone(),
+            })
+            .collect();
+        let task = self.report.task("vendored", None, Unit::Bytes);
+        self.fetcher.download(&items, &task)
     }
 
     /// The lock of these architectures: read, made where there is none, renewed
@@ -184,4 +213,14 @@ fn not_locked(path: &Path, exists: bool) -> Error {
         format!("there is no lock `{path}`, and `--locked` forbids to make one")
     };
     Error::new(Kind::Resolve, message).hint("run `nodelith lock` and keep the lock with the profile")
+}
+
+/// Where a package stands in a vendor folder.
+pub(super) fn vendored(archive: &str, path: &str) -> PathBuf {
+    Path::new("pool").join(archive).join(path)
+}
+
+/// Where a local file stands in a vendor folder.
+pub(super) fn vendored_file(digest: &Digest) -> PathBuf {
+    Path::new("files").join(digest.hex())
 }

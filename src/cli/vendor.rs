@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::args::Vendor;
-use super::sources::{Setting, architectures, lock_path};
+use super::sources::{Setting, architectures, lock_path, vendored, vendored_file};
 use super::{Context, Outcome};
 use crate::build::Builder;
 use crate::digest::Digest;
@@ -16,7 +16,6 @@ use crate::lock::{self, LOCAL, Lock, Pinned};
 use crate::profile::Profile;
 use crate::report::{Unit, human_bytes};
 use crate::sandbox::Mode;
-use crate::source::debian::mirror::vendored;
 use crate::store::Store;
 
 pub(super) fn run(context: &Context, arguments: &Vendor) -> Result<Outcome> {
@@ -69,8 +68,7 @@ fn name_all(pinned: &Pinned, wanted: &mut BTreeMap<PathBuf, (Digest, u64)>) {
         }
     }
     for file in &pinned.file {
-        let place = PathBuf::from("files").join(file.digest.hex());
-        wanted.insert(place, (file.digest, file.size));
+        wanted.insert(vendored_file(&file.digest), (file.digest, file.size));
     }
 }
 

@@ -8,6 +8,8 @@
 
 mod change;
 mod files;
+mod outdated;
+mod resolve;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,6 +25,8 @@ use crate::store;
 
 pub use change::{Change, changes};
 pub use files::{local_files, verify_files};
+pub use outdated::{Newer, outdated};
+pub use resolve::{Keep, Resolver, selection};
 
 /// Everything that a profile's builds read, by architecture.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

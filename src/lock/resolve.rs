@@ -1,7 +1,7 @@
 //! Resolves a profile: archives → verified releases → packages, all by digest.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -12,11 +12,12 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::profile::value::LocalFile;
 use crate::profile::{DebianSettings, Profile};
 use crate::report::{Report, Unit};
-use crate::source::debian::archive::{self, SuiteSpec};
-use crate::source::debian::deb;
+use crate::source::debian::archive::{self, Suite, SuiteSpec, TimePolicy};
+use crate::source::debian::deb::Deb;
 use crate::source::debian::index::Universe;
 use crate::source::debian::mirror::{MAIN, Mirrors, SECURITY};
 use crate::source::debian::package::Package as Candidate;
+use crate::source::debian::signature::Keyring;
 use crate::source::debian::solve::{self, Request};
 use crate::source::fetch::{Download, Fetcher};
 use crate::store::Store;
@@ -101,20 +102,17 @@ impl Resolver<'_> {
         let mut universe = Universe::new(architecture);
         let mut releases = Vec::new();
         let task = self.report.task("resolving", None, Unit::Count("suites"));
-        for (spec, keys) in self.suites(debian, architecture)? {
-            let suite = archive::open(self.fetcher, self.mirrors, &keys, &spec, &self.options())?;
-            releases.push((
-                Release {
-                    archive: spec.archive.clone(),
-                    suite: spec.suite.clone(),
-                    date: suite.release.date.to_string(),
-                    digest: suite.digest,
-                    valid_until_ignored: suite.valid_until_ignored,
-                },
-                suite.release.date,
-            ));
-            for text in suite.all_packages(architecture)? {
-                universe.add_with_priority(&spec.archive, &spec.suite, suite.priority(), text)?;
+        let time = TimePolicy {
+            now: self.now,
+            ignore_valid_until: self.ignore_valid_until,
+        };
+        for (spec, keyring) in self.suites(debian, architecture)? {
+            let suite = archive::open(self.fetcher, self.mirrors, &keyring, &spec, time)?;
+            releases.push(release(&suite)?);
+            for (architecture, component) in suite.lists() {
+                let text = suite.packages(&architecture, &component)?;
+                let priority = priority(&suite);
+                universe.add_with_priority(&spec.archive, &spec.suite, priority, text)?;
             }
             task.advance(1);
         }
@@ -128,6 +126,55 @@ impl Resolver<'_> {
 }
 
 impl Resolver<'_> {
+    /// The suites that the profile draws on, each with the keys that sign it.
+    fn suites(
+        &self,
+        debian: &DebianSettings,
+        architecture: &str,
+    ) -> Result<Vec<(SuiteSpec, Keyring)>> {
+        let keyring = match (self.keyring, &debian.keyring) {
+            ([], None) => Keyring::of_host(Path::new("/"))?,
+            ([], Some(file)) => Keyring::from_files(&[file.absolute().to_owned()])?,
+            (files, _) => Keyring::from_files(files)?,
+        };
+        let spec = |archive: &str, suite: String, components: Vec<String>| SuiteSpec {
+            archive: archive.to_owned(),
+            suite,
+            components,
+            architectures: vec![architecture.to_owned()],
+        };
+        let suite = &debian.suite;
+        let mut suites = vec![(MAIN, suite.clone())];
+        if debian.updates {
+            suites.push((MAIN, format!("{suite}-updates")));
+        }
+        if debian.security {
+            suites.push((SECURITY, format!("{suite}-security")));
+        }
+        let mut suites: Vec<_> = suites
+            .into_iter()
+            .map(|(archive, suite)| {
+                let components = debian.components.clone();
+                (spec(archive, suite, components), keyring.clone())
+            })
+            .collect();
+        for repository in &debian.repositories {
+            let here = repository.architectures.iter().any(|one| one.name() == architecture);
+            if !here && !repository.architectures.is_empty() {
+                continue;
+            }
+            let keys = match (&repository.key, &repository.key_text) {
+                (Some(file), _) => Keyring::from_files(&[file.absolute().to_owned()])?,
+                (None, Some(text)) => Keyring::from_armored(text, &repository.name)?,
+                (None, None) => keyring.clone(),
+            };
+            let components = repository.components.iter().map(ToString::to_string).collect();
+            let suite = spec(&repository.name, repository.suite.to_string(), components);
+            suites.push((suite, keys));
+        }
+        Ok(suites)
+    }
+
     /// Adds the `.deb` files that the profile names; gives their digests by path.
     fn add_local_packages(
         &self,
@@ -137,7 +184,7 @@ impl Resolver<'_> {
         let mut locals = BTreeMap::new();
         for file in &debian.debs {
             let (digest, size) = self.keep_local(file)?;
-            let control = deb::control(&self.store.blob_path(&digest))
+            let control = control(&self.store.blob_path(&digest))
                 .map_err(|error| error.context(format!("reading `{}`", file.path())))?;
             universe.add_local(file.path(), &control, size, digest)?;
             locals.insert(file.path().to_owned(), (digest, size));
@@ -198,7 +245,7 @@ impl Resolver<'_> {
             name: format!("{} {}", package.name, package.version),
         };
         self.fetcher.download(&[item], &task)?;
-        let control = deb::control(&self.store.blob_path(&package.digest))?;
+        let control = control(&self.store.blob_path(&package.digest))?;
         Ok(format!(
             "{}\nFilename: {}\nSize: {}\nSHA256: {}\n",
             control.trim_end(),
@@ -206,6 +253,37 @@ impl Resolver<'_> {
             package.size,
             package.digest.hex()
         ))
+    }
+}
+
+/// The control stanza of a `.deb`.
+fn control(path: &Path) -> Result<String> {
+    let control = Deb::open(path)?.control()?;
+    let text = control.text("control")?.map(str::to_owned);
+    text.ok_or_else(|| Error::new(Kind::Verify, "the package has no `control` file"))
+}
+
+fn release(suite: &Suite) -> Result<(Release, Timestamp)> {
+    let date = suite.release.date.ok_or_else(|| {
+        let name = &suite.spec.suite;
+        Error::new(Kind::Verify, format!("the release file of `{name}` has no date"))
+    })?;
+    let release = Release {
+        archive: suite.spec.archive.clone(),
+        suite: suite.spec.suite.clone(),
+        date: date.to_string(),
+        digest: suite.in_release,
+        valid_until_ignored: suite.past_valid_until,
+    };
+    Ok((release, date))
+}
+
+/// apt's default priority of a suite's versions (`apt_preferences(5)`).
+fn priority(suite: &Suite) -> i16 {
+    match (suite.release.not_automatic, suite.release.but_automatic_upgrades) {
+        (true, false) => 1,
+        (true, true) => 100,
+        (false, _) => 500,
     }
 }
 

@@ -146,6 +146,20 @@ impl Universe {
         Ok(())
     }
 
+    /// Makes one version of `name` its candidate; false when there is no such version.
+    pub fn hold(&mut self, name: &str, version: &str) -> bool {
+        let ids = self
+            .find(name)
+            .map_or_else(Vec::new, |name| self.entry(name).versions.clone());
+        let held = ids
+            .into_iter()
+            .find(|&id| self.package_by_id(id).version() == version);
+        if let Some(id) = held {
+            self.packages[id as usize].raise_priority(PRIORITY_LOCAL);
+        }
+        held.is_some()
+    }
+
     /// Adds a local `.deb` by the text of its control file.
     ///
     /// `file` is how it is named in messages and in [`Package::filename`]. Its
