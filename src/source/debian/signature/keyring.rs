@@ -156,7 +156,7 @@ fn binary(bytes: &[u8]) -> Result<Vec<SignedPublicKey>, String> {
 fn armored(text: &str) -> Result<Vec<SignedPublicKey>, String> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices(BEGIN) {
-        let (keys, _) = SignedPublicKey::from_armor_many(text[at..].as_bytes())
+        let (keys, _) = SignedPublicKey::from_armor_many(&text.as_bytes()[at..])
             .map_err(|error| error.to_string())?;
         for key in keys {
             found.push(key.map_err(|error| error.to_string())?);

@@ -138,12 +138,7 @@ pub fn message(text: &str, signatures: &[Signature]) -> String {
     format!("-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n{escaped}{armor}")
 }
 
-fn sign_text(
-    key: &(impl SigningKey + KeyDetails),
-    text: &str,
-    made: u32,
-    hash: HashAlgorithm,
-) -> Signature {
+fn sign_text(key: &impl SigningKey, text: &str, made: u32, hash: HashAlgorithm) -> Signature {
     config(key, SignatureType::Text, hash, made, vec![])
         .sign(key, &Password::empty(), text.as_bytes())
         .unwrap()

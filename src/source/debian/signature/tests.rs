@@ -42,9 +42,10 @@ fn a_good_signature_gives_the_text() {
 
 #[test]
 fn keys_that_count() {
-    let cases: [(&str, fn(&mut Plan)); 6] = [
+    type Change = fn(&mut Plan);
+    let cases: [(&str, Change); 6] = [
         ("SHA-256 self-signature", |plan| {
-            plan.hash = HashAlgorithm::Sha256
+            plan.hash = HashAlgorithm::Sha256;
         }),
         ("not yet expired", |plan| plan.lifetime = 30 * DAY),
         ("extended after it had expired", |plan| {
@@ -52,7 +53,7 @@ fn keys_that_count() {
             plan.extended = Some(100 * DAY);
         }),
         ("certified by strangers", |plan| {
-            plan.certified_by = Some(50)
+            plan.certified_by = Some(50);
         }),
         ("subkey", |plan| plan.subkey = Some(SubkeyPlan::default())),
         ("subkey of a key that only certifies", |plan| {
@@ -189,7 +190,7 @@ fn wrong_times_are_refused() {
     assert!(verify(message.as_bytes(), "x", &ring(&[&key]), now()).is_ok());
 }
 
-/// Made by GnuPG 2.2 with RSA keys: of 2048 bits, of 2048 bits with a self-signature
+/// Made by `GnuPG` 2.2 with RSA keys: of 2048 bits, of 2048 bits with a self-signature
 /// over SHA-1 (`--cert-digest-algo`), and of 1024 bits. Their secret halves are gone.
 #[test]
 fn what_gnupg_makes() {
