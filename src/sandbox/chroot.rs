@@ -1,7 +1,7 @@
 //! A root directory in which the programs of packages are run.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::fs::{self, File};
+use std::io::Write;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -13,13 +13,10 @@ use rustix::fs::{StatVfsMountFlags, fstatvfs};
 use rustix::io::Errno;
 
 use super::devices::{self, Undo};
+use super::output::Output;
 use super::seccomp::Filter;
 use super::worker::Inside;
 use crate::error::{Context, Error, Kind, Result};
-
-/// How much of a failed program's output is shown.
-const TAIL_LINES: usize = 20;
-const TAIL_BYTES: u64 = 8192;
 
 /// How long to wait for killed processes to be gone.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -77,13 +74,8 @@ impl Chroot {
         let Some((program, arguments)) = argv.split_first() else {
             return Err(Error::new(Kind::Sandbox, "no program to run"));
         };
-        let log = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&self.log)
-            .io("opening the log", &self.log)?;
-        let start = log.metadata().io("reading", &self.log)?.len();
-        let errors = log.try_clone().io("opening the log", &self.log)?;
+        let (output, pipe) = Output::to(&self.log)?;
+        let errors = pipe.try_clone().io("making a pipe for", &self.log)?;
 
         let mut command = Command::new(program);
         command
@@ -95,7 +87,7 @@ impl Chroot {
             } else {
                 Stdio::null()
             })
-            .stdout(log)
+            .stdout(pipe)
             .stderr(errors);
         let enter = Entrance {
             root: self.root.as_raw_fd(),
@@ -105,9 +97,10 @@ impl Chroot {
         // SAFETY: it makes system calls only and allocates nothing.
         unsafe { command.pre_exec(move || enter.enter()) };
 
-        let mut child = command
-            .spawn()
-            .map_err(|error| not_started(program, &error))?;
+        let child = command.spawn();
+        // It holds our ends of the program's pipes.
+        drop(command);
+        let mut child = child.map_err(|error| not_started(program, &error))?;
         if let (Some(mut pipe), Some(bytes)) = (child.stdin.take(), stdin) {
             // A program need not read all that it is offered.
             let _ = pipe.write_all(bytes);
@@ -115,10 +108,11 @@ impl Chroot {
         let status = child.wait().map_err(|error| {
             Error::new(Kind::Sandbox, format!("waiting for `{program}`: {error}"))
         })?;
+        let tail = output.end()?;
         if status.success() {
             return Ok(());
         }
-        Err(failed(argv, status, &tail(&self.log, start), &self.log))
+        Err(failed(argv, status, &tail, &self.log))
     }
 
     /// Ends what scripts left running and takes devices and mounts back.
@@ -221,7 +215,9 @@ fn not_started(program: &str, error: &std::io::Error) -> Error {
 }
 
 fn failed(argv: &[&str], status: ExitStatus, tail: &str, log: &Path) -> Error {
-    let command: String = argv.join(" ").chars().take(120).collect();
+    let words = argv.iter().flat_map(|word| word.split_whitespace());
+    let command = words.collect::<Vec<_>>().join(" ");
+    let command: String = command.chars().take(120).collect();
     let how = match status.signal() {
         Some(signal) => format!("was killed by signal {signal}"),
         None => format!("failed with status {}", status.code().unwrap_or(-1)),
@@ -243,33 +239,6 @@ fn failed_package(tail: &str) -> Option<&str> {
         let rest = line.strip_prefix("dpkg: error processing package ")?;
         rest.split_whitespace().next()
     })
-}
-
-/// The last lines from `start` on, without control characters.
-fn tail(log: &Path, start: u64) -> String {
-    let read = || -> std::io::Result<Vec<u8>> {
-        let mut file = File::open(log)?;
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(
-            start.max(length.saturating_sub(TAIL_BYTES)),
-        ))?;
-        let mut bytes = Vec::new();
-        file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let bytes = read().unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
-    let clean = |line: &str| -> String {
-        let shown = line.rsplit('\r').next().unwrap_or_default();
-        shown.chars().filter(|c| !c.is_control()).collect()
-    };
-    let lines: Vec<String> = text
-        .trim_end()
-        .lines()
-        .map(|line| clean(line.trim_end_matches('\r')))
-        .filter(|line| !line.is_empty())
-        .collect();
-    lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
 }
 
 /// Kills all other processes of this pid namespace but its first, and waits until they are gone.
@@ -335,24 +304,5 @@ mod tests {
             "{message}"
         );
         assert_eq!(error.hints(), ["all of its output is in `/log`"]);
-    }
-
-    #[test]
-    fn the_tail_is_what_this_run_wrote_and_no_more_than_a_screen() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = folder.path().join("log");
-        let mut text = "of an earlier run\n".to_owned();
-        let start = text.len() as u64;
-        for line in 0..1000 {
-            text.push_str(&format!("10%\r100%\r\x1b[1mline {line}\x1b[0m\r\n"));
-        }
-        fs::write(&log, &text).unwrap();
-        let shown = tail(&log, start);
-        assert_eq!(shown.lines().count(), TAIL_LINES);
-        assert_eq!(shown.lines().last(), Some("[1mline 999[0m"));
-        assert_eq!(tail(&log, text.len() as u64), "");
-        fs::write(&log, "of an earlier run\nshort\n").unwrap();
-        assert_eq!(tail(&log, start), "short");
-        assert_eq!(tail(&folder.path().join("none"), 0), "");
     }
 }

@@ -29,6 +29,7 @@ mod chroot;
 mod devices;
 mod facts;
 mod ids;
+mod output;
 mod parent;
 mod protocol;
 mod remove;

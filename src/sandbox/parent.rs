@@ -18,8 +18,10 @@ use super::protocol::{GO, Message, WORK};
 use super::{Mode, VERB};
 use crate::error::{Context, Error, Kind, Result};
 
-/// How many lines of a dead worker's last words are shown.
-const LAST_WORDS: usize = 12;
+/// How many lines of what a dead worker wrote are shown: a panic says at the
+/// beginning what happened, others say it at the end.
+const FIRST_WORDS: usize = 3;
+const LAST_WORDS: usize = 9;
 
 /// Runs `job` in a worker inside the sandbox; `on_event` hears what it tells meanwhile.
 ///
@@ -80,7 +82,7 @@ impl Worker {
         let words = child
             .stderr
             .take()
-            .map(|pipe| std::thread::spawn(move || last_lines(pipe)));
+            .map(|pipe| std::thread::spawn(move || first_and_last_lines(pipe)));
         Ok(Self {
             lifeline: child.stdin.take(),
             child,
@@ -147,23 +149,33 @@ impl Worker {
     }
 }
 
-fn last_lines(pipe: impl Read) -> Vec<String> {
+fn first_and_last_lines(pipe: impl Read) -> Vec<String> {
     let mut lines = BufReader::new(pipe);
-    let mut kept = VecDeque::new();
+    let mut first = Vec::new();
+    let mut last = VecDeque::new();
     let mut line = Vec::new();
     loop {
         line.clear();
         // A line without end must not fill the memory.
         match lines.by_ref().take(4096).read_until(b'\n', &mut line) {
-            Ok(0) | Err(_) => return kept.into(),
-            Ok(_) => {
-                if kept.len() == LAST_WORDS {
-                    kept.pop_front();
-                }
-                kept.push_back(String::from_utf8_lossy(&line).trim_end().to_owned());
-            }
+            Ok(0) | Err(_) => break,
+            Ok(_) => {}
         }
+        let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+        if text.is_empty() {
+            continue;
+        }
+        if first.len() < FIRST_WORDS {
+            first.push(text);
+            continue;
+        }
+        if last.len() == LAST_WORDS {
+            last.pop_front();
+        }
+        last.push_back(text);
     }
+    first.extend(last);
+    first
 }
 
 fn died(status: ExitStatus, words: &[String]) -> Error {
@@ -180,7 +192,7 @@ fn died(status: ExitStatus, words: &[String]) -> Error {
         ),
     };
     let mut message = format!("the sandbox worker {how}");
-    for line in words.iter().filter(|line| !line.is_empty()) {
+    for line in words {
         message.push_str("\n  ");
         message.push_str(line);
     }
@@ -257,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_signal_is_named_and_the_last_words_are_shown() {
-        let words = ["first".to_owned(), String::new(), "second".to_owned()];
+        let words = ["first".to_owned(), "second".to_owned()];
         let error = died(ExitStatus::from_raw(137 << 8), &words);
         assert_eq!(
             error.message(),
@@ -277,17 +289,12 @@ mod tests {
     #[test]
     fn last_words_are_bounded() {
         let text = (0..100)
-            .map(|number| format!("{number}\n"))
+            .map(|number| format!("{number}\n\n"))
             .collect::<String>();
-        let kept = last_lines(text.as_bytes());
-        assert_eq!((kept.len(), kept[0].as_str()), (LAST_WORDS, "88"));
+        let kept = first_and_last_lines(text.as_bytes());
+        assert_eq!(kept.join(" "), "0 1 2 91 92 93 94 95 96 97 98 99");
         let endless = vec![b'x'; 1 << 20];
-        assert!(
-            last_lines(&endless[..])
-                .iter()
-                .map(String::len)
-                .sum::<usize>()
-                <= LAST_WORDS * 4096
-        );
+        let kept = first_and_last_lines(&endless[..]);
+        assert!(kept.iter().map(String::len).sum::<usize>() <= 12 * 4096);
     }
 }
