@@ -5,6 +5,7 @@
 //! CONTRIBUTING.md for the plan of the house; imports run downwards only.
 
 pub mod build;
+pub mod cli;
 pub mod digest;
 pub mod error;
 pub mod image;

@@ -9,15 +9,17 @@
 //! ```
 
 pub mod compose;
+pub mod excludes;
+mod files;
 pub mod layers;
 mod root;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use self::files::PinnedFiles;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::image::annotations;
@@ -25,17 +27,20 @@ use crate::image::config::ImageSpec;
 use crate::image::manifest::{self, Built};
 use crate::layer::{Compression, FORMAT, LayerBlob};
 use crate::lock::{self, Pinned};
-use crate::node;
+use crate::node::{self, Configuration, RootFacts};
 use crate::profile::Profile;
 use crate::report::Report;
 use crate::sandbox::Mode;
 use crate::source::debian::mirror::Mirrors;
 use crate::source::fetch::Fetcher;
 use crate::store::Store;
-use crate::tree::{Content, Node};
+use crate::tree::{Content, Entry, FIXED_TIME, Node};
 
 pub use layers::Layer;
 pub use root::worker;
+
+/// Where an image says what its profile set, as JSON: setting to value.
+pub const SETTINGS_PATH: &str = "usr/share/nodelith/settings.json";
 
 /// What a build uses.
 pub struct Builder<'a> {
@@ -94,8 +99,11 @@ impl Builder<'_> {
             return Ok(outcome);
         }
         let root = self.root(profile, architecture, pinned)?;
-        let mut configuration = node::configure(profile, architecture, &root.texts)?;
-        settle_contents(&mut configuration.entries, &files)?;
+        let facts = RootFacts::new(&root.tree, &root.texts);
+        let files = PinnedFiles::new(self.store, files);
+        let mut configuration = node::configure(profile, architecture, &facts, &files)?;
+        let settings = settings(&configuration)?;
+        configuration.entries.insert(SETTINGS_PATH.into(), settings);
         let composed = compose::compose(
             &root.tree,
             configuration.entries,
@@ -138,25 +146,24 @@ impl Builder<'_> {
     }
 }
 
-/// Makes entries that stand for local files refer to the store, where their pinned content is.
-fn settle_contents(
-    entries: &mut BTreeMap<crate::tree::TreePath, crate::tree::Entry>,
-    files: &BTreeMap<PathBuf, (Digest, u64)>,
-) -> Result<()> {
-    for (path, entry) in entries {
-        let Node::File { size, content } = &mut entry.node else {
-            continue;
-        };
-        if let Content::Disk(file) = content {
-            let (digest, length) = files.get(file).ok_or_else(|| {
-                let file = file.display();
-                Error::new(Kind::Resolve, format!("`/{path}` comes from `{file}`, which the lock does not name"))
-            })?;
-            *size = *length;
-            *content = Content::Blob(*digest);
-        }
-    }
-    Ok(())
+/// The file that says what was set.
+fn settings(configuration: &Configuration) -> Result<Entry> {
+    let mut text = serde_json::to_string_pretty(&configuration.settings)
+        .map_err(|error| Error::new(Kind::Io, format!("writing settings: {error}")))?;
+    text.push('\n');
+    let node = Node::File {
+        size: text.len() as u64,
+        content: Content::Inline(text.into_bytes().into()),
+    };
+    Ok(Entry {
+        node,
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+        mtime: FIXED_TIME,
+        xattrs: BTreeMap::new(),
+        component: node::COMPONENT.into(),
+    })
 }
 
 fn spec(profile: &Profile, architecture: &str, pinned: &Pinned, lock: &Digest) -> ImageSpec {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::Builder;
+use super::excludes::patterns;
 use crate::error::{Context, Error, Kind, Result};
 use crate::lock::{LOCAL, Pinned};
 use crate::node;
@@ -34,7 +35,7 @@ impl Builder<'_> {
             log: Default::default(),
             architecture: architecture.to_owned(),
             packages: pinned.package.iter().map(|package| package.digest).collect(),
-            excludes: debian.exclude.patterns(),
+            excludes: patterns(&debian.exclude),
             source_date_epoch: pinned.source_date_epoch,
             layer_limit: usize::from(profile.image.layers),
             threads: self.threads,

@@ -21,7 +21,8 @@ use crate::digest::Digest;
 use crate::error::{Context, Result};
 use crate::layer::{self, Compression, FORMAT, LayerBlob};
 use crate::store::Store;
-use crate::tree::{Content, Node, Tree, TreePath, scan};
+use crate::tree::scan::scan;
+use crate::tree::{Content, Node, Tree, TreePath};
 
 /// The component of package files that administrators may change (dpkg's conffiles).
 pub const CONFFILES: &str = "conffiles";
