@@ -2,6 +2,8 @@
 //!
 //! Needs a network, a Debian host (its apt sources and `debian-archive-keyring`).
 
+#![expect(clippy::unwrap_used, reason = "a failed test may as well panic there")]
+
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};

@@ -1,5 +1,5 @@
 //! `Release` files: what an archive says of one of its suites
-//! (wiki.debian.org, DebianRepository/Format, "Release" files).
+//! (Debian's wiki, DebianRepository/Format, "Release" files).
 
 use std::collections::BTreeMap;
 

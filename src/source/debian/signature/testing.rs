@@ -93,14 +93,10 @@ impl TestKey {
 
     /// A cleartext-signed message, as `InRelease` is one.
     pub fn sign(&self, text: &str, made: u32) -> String {
-        self.sign_with(text, made, HashAlgorithm::Sha256)
+        message(text, self.signature(text, made, HashAlgorithm::Sha256))
     }
 
-    pub fn sign_with(&self, text: &str, made: u32, hash: HashAlgorithm) -> String {
-        message(text, &[self.signature(text, made, hash)])
-    }
-
-    pub fn signature(&self, text: &str, made: u32, hash: HashAlgorithm) -> Signature {
+    fn signature(&self, text: &str, made: u32, hash: HashAlgorithm) -> Signature {
         let hashed = text
             .strip_suffix('\n')
             .unwrap_or(text)
@@ -112,8 +108,8 @@ impl TestKey {
     }
 }
 
-/// Frames a text and signatures over it.
-pub fn message(text: &str, signatures: &[Signature]) -> String {
+/// Frames a text and a signature over it.
+fn message(text: &str, signature: Signature) -> String {
     let escaped: String = text
         .split_inclusive('\n')
         .map(|line| {
@@ -124,17 +120,9 @@ pub fn message(text: &str, signatures: &[Signature]) -> String {
             }
         })
         .collect();
-    let mut armor = String::new();
-    for (at, signature) in signatures.iter().enumerate() {
-        let block = DetachedSignature::new(signature.clone())
-            .to_armored_string(ArmorOptions {
-                include_checksum: false,
-                ..ArmorOptions::default()
-            })
-            .unwrap();
-        assert!(at == 0, "one signature to a test message");
-        armor += &block;
-    }
+    let armor = DetachedSignature::new(signature)
+        .to_armored_string(ArmorOptions::default())
+        .unwrap();
     format!("-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n{escaped}{armor}")
 }
 

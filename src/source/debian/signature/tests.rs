@@ -292,3 +292,34 @@ fn unreadable_keyrings_say_so() {
         assert_eq!(error.kind(), Kind::Verify, "{bytes:?}");
     }
 }
+
+#[test]
+fn no_changed_byte_changes_the_text() {
+    let key = TestKey::new(11, |plan| plan.subkey = Some(SubkeyPlan::default()));
+    let message = key.sign(TEXT, MADE).into_bytes();
+    let keyring = ring(&[&key]);
+    for at in 0..message.len() {
+        for change in [0x01, 0x20, 0x80, 0xff] {
+            let mut changed = message.clone();
+            changed[at] ^= change;
+            if let Ok(signed) = verify(&changed, "x", &keyring, now()) {
+                assert_eq!(signed.text, TEXT, "byte {at}");
+            }
+        }
+        // All but the line end after the last line matters.
+        let cut = verify(&message[..at], "x", &keyring, now());
+        assert!(cut.is_err() || at + 1 == message.len());
+    }
+    // Nor does a damaged keyring do worse than not to be read.
+    let binary = key.binary();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.gpg");
+    for at in 0..binary.len() {
+        let mut changed = binary.clone();
+        changed[at] ^= 0x41;
+        std::fs::write(&path, &changed).unwrap();
+        if let Ok(keyring) = Keyring::from_files(std::slice::from_ref(&path)) {
+            let _ = verify(&message, "x", &keyring, now());
+        }
+    }
+}
