@@ -85,8 +85,8 @@ pub struct Sources {
     #[arg(long, env = "NODELITH_OFFLINE", value_parser = clap::builder::FalseyValueParser::new())]
     pub offline: bool,
     /// File with further certificate authorities for downloads (repeatable)
-    #[arg(long, value_name = "FILE", env = "NODELITH_CA", value_delimiter = ':')]
-    pub ca: Vec<PathBuf>,
+    #[arg(long, value_name = "FILE", env = "NODELITH_CA_FILE", value_delimiter = ':')]
+    pub ca_file: Vec<PathBuf>,
 }
 
 /// Which profile, lock and architectures.

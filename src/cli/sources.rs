@@ -38,7 +38,7 @@ impl<'a> Setting<'a> {
             return Err(Error::new(Kind::Usage, message).hint("`nodelith vendor` makes one"));
         }
         let options = FetchOptions {
-            ca_files: sources.ca.clone(),
+            ca_files: sources.ca_file.clone(),
             offline: sources.offline || sources.vendor.is_some(),
             ..FetchOptions::default()
         };

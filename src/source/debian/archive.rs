@@ -170,10 +170,12 @@ impl Suite {
             return vec![(String::new(), String::new())];
         }
         let mut architectures = self.spec.architectures.clone();
+        // As apt has it: a list for `all` counts only where the release counts `all` among
+        // its architectures. (Debian's security archive has such files, and stale ones.)
+        let named = |list: &[String]| list.iter().any(|architecture| architecture == "all");
         let all_apart = !self.release.all_in_each
-            && !architectures
-                .iter()
-                .any(|architecture| architecture == "all");
+            && named(&self.release.architectures)
+            && !named(&architectures);
         if all_apart {
             architectures.push("all".into());
         }
