@@ -8,6 +8,7 @@ pub mod digest;
 pub mod error;
 pub mod image;
 pub mod layer;
+pub mod lock;
 pub mod node;
 pub mod profile;
 pub mod report;

@@ -1,1 +1,29 @@
-//! Layers: plan, tar, compression.
+//! Layers: which entries go together, and their bytes.
+//!
+//! ```text
+//! plan        tree → groups of entries, one for each layer (pure)
+//! tar         entries → canonical tar
+//! compress    tar → zstd, gzip (parallel) or nothing
+//! make        a planned layer → a blob of the store, with both digests in one pass
+//! untar       tar → entries (ours and others')
+//! ```
+//!
+//! The bytes of a layer depend on nothing but its entries, their contents, the
+//! compression and [`FORMAT`]: not on the time, the user, or the number of threads.
+
+pub mod compress;
+mod content;
+mod gzip;
+pub mod make;
+pub mod plan;
+pub mod tar;
+pub mod untar;
+
+pub use compress::Compression;
+pub use make::{LayerBlob, key, make, make_all, refilter};
+pub use plan::{Plan, PlannedLayer, plan};
+
+/// The number that stands in every lock and cache key. It is raised when a
+/// change of ours (the plan, tar, a compression library) changes the bytes of
+/// an image; the golden-digest test in `tests/golden.rs` tells when.
+pub const FORMAT: u32 = 1;

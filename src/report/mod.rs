@@ -5,6 +5,7 @@
 //! stage's end, with `--json` one JSON object a line, with `--quiet` nothing
 //! but warnings.
 
+mod table;
 mod task;
 
 use std::io::{IsTerminal, Write};
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+pub use table::Table;
 pub use task::{Task, Unit, human_bytes};
 
 /// How to report.

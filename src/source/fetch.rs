@@ -1,1 +1,250 @@
-//! Downloads.
+//! The one download client: many files at once, each known by its digest.
+//!
+//! A [`Download`] becomes a blob of the store, or an error; never half of one.
+//! Bytes gather in the store's `partial/HEX`, which the downloading process
+//! holds by `flock`: a second build that wants the same file waits for it, and
+//! a build that comes after an interrupted one goes on where that one stopped.
+//! What was resumed needs no `If-Range`, since the digest decides in the end.
+//!
+//! A broken connection, a stalled transfer and a busy server (408, 425, 429,
+//! 5xx, with its `Retry-After`) are tried again with growing pauses. Wrong
+//! bytes are thrown away and fetched once more from the beginning. Only then
+//! is the next address tried, and only when all have failed is it an error.
+//!
+//! Addresses are `http:`, `https:`, `file:` and `copy:` URLs and absolute paths. Names
+//! and passwords in URLs are used, and never shown.
+
+mod address;
+mod client;
+mod partial;
+mod small;
+#[cfg(test)]
+mod tests;
+mod transfer;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result};
+use crate::report::{Report, Task};
+use crate::store::Store;
+
+use address::Address;
+pub use address::redact;
+
+/// How to download.
+#[derive(Debug, Clone)]
+pub struct FetchOptions {
+    /// Transfers under way at once.
+    pub connections: usize,
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
+    /// How long a transfer may stand still before it counts as broken.
+    pub read_timeout: Duration,
+    /// How many times a failed transfer is tried again at one address.
+    pub retries: u32,
+    /// The pause before the first retry; each further one is twice as long.
+    pub retry_pause: Duration,
+    /// PEM files of certificate authorities that are trusted besides the system's.
+    pub ca_files: Vec<PathBuf>,
+    /// Use no network: what is neither in the store nor in a local folder is an error.
+    pub offline: bool,
+}
+
+impl Default for FetchOptions {
+    fn default() -> Self {
+        Self {
+            connections: 8,
+            connect_timeout: Duration::from_secs(20),
+            read_timeout: Duration::from_secs(30),
+            retries: 4,
+            retry_pause: Duration::from_millis(500),
+            ca_files: Vec::new(),
+            offline: false,
+        }
+    }
+}
+
+/// A file to be had, known by its digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Download {
+    /// Where it may be, tried in this order.
+    pub urls: Vec<String>,
+    /// Its SHA-256.
+    pub digest: Digest,
+    /// Its length in bytes, where it is known.
+    pub size: Option<u64>,
+    /// What messages call it: a package's or a file's name.
+    pub name: String,
+}
+
+/// Downloads files into a store. Cheap to clone; clones share connections.
+#[derive(Debug, Clone)]
+pub struct Fetcher(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    report: Report,
+    options: FetchOptions,
+    /// Made at the first transfer, since reading the system's certificates takes time.
+    client: OnceLock<client::Client>,
+    runtime: OnceLock<Runtime>,
+    slots: Semaphore,
+}
+
+impl Fetcher {
+    /// A fetcher into `store`.
+    #[must_use]
+    pub fn new(store: Store, report: Report, options: FetchOptions) -> Self {
+        let slots = Semaphore::new(options.connections.clamp(1, 256));
+        Self(Arc::new(Inner {
+            store,
+            report,
+            options,
+            client: OnceLock::new(),
+            runtime: OnceLock::new(),
+            slots,
+        }))
+    }
+
+    /// The store that it fills.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// Puts every item into the store, several at once, each digest once;
+    /// `task` advances by bytes, to the sum of the distinct items' sizes.
+    ///
+    /// What is in the store already is not fetched. After the first failure
+    /// the other transfers stop; what they have is kept for the next run.
+    ///
+    /// # Errors
+    /// [`Kind::Verify`] when bytes differ from the digest or size at every
+    /// address, [`Kind::Network`] when an item cannot be had, [`Kind::Io`]
+    /// when the store cannot be written.
+    pub fn download(&self, items: &[Download], task: &Task) -> Result<()> {
+        let inner = &self.0;
+        let mut wanted: BTreeMap<Digest, &Download> = BTreeMap::new();
+        for item in items {
+            wanted.entry(item.digest).or_insert(item);
+        }
+        wanted.retain(|digest, item| {
+            let there = inner.store.has(digest, item.size);
+            if there {
+                task.advance(item.size.unwrap_or(0));
+            }
+            !there
+        });
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        inner.check_offline(&wanted)?;
+
+        let received = Arc::new(AtomicU64::new(0));
+        let mut transfers = JoinSet::new();
+        let runtime = inner.runtime()?;
+        for item in wanted.into_values() {
+            let item = item.clone();
+            let inner = Arc::clone(inner);
+            let received = Arc::clone(&received);
+            transfers.spawn_on(
+                async move { transfer::fetch(&inner, &item, &received).await },
+                runtime.handle(),
+            );
+        }
+        let result = runtime.block_on(async {
+            let mut tick = tokio::time::interval(Duration::from_millis(100));
+            loop {
+                tokio::select! {
+                    _ = tick.tick() => task.advance(received.swap(0, Ordering::Relaxed)),
+                    next = transfers.join_next() => match next {
+                        None => return Ok(()),
+                        Some(Ok(Ok(()))) => {}
+                        Some(Ok(Err(error))) => return Err(error),
+                        Some(Err(error)) => {
+                            return Err(Error::new(Kind::Network, format!("a transfer stopped: {error}")));
+                        }
+                    },
+                }
+            }
+        });
+        // Transfers write into files whose locks they hold: let them end first.
+        runtime.block_on(transfers.shutdown());
+        task.advance(received.swap(0, Ordering::Relaxed));
+        result
+    }
+
+    /// The bytes at the first of `urls` that answers: for small files whose
+    /// digest nobody knows beforehand, as `InRelease`.
+    ///
+    /// # Errors
+    /// [`Kind::Network`] when no address gives it, or it is longer than `limit` bytes.
+    pub fn small(&self, urls: &[String], limit: u64) -> Result<Vec<u8>> {
+        let inner = &self.0;
+        inner
+            .runtime()?
+            .block_on(async { small::get(inner, urls, limit).await })
+    }
+}
+
+impl Inner {
+    fn runtime(&self) -> Result<&Runtime> {
+        if let Some(runtime) = self.runtime.get() {
+            return Ok(runtime);
+        }
+        // Hashing is what takes time here: a few threads keep up with any network.
+        let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().min(4));
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads.max(2))
+            .thread_name("fetch")
+            .enable_all()
+            .build()
+            .map_err(|error| Error::new(Kind::Io, format!("starting threads: {error}")))?;
+        Ok(self.runtime.get_or_init(|| runtime))
+    }
+
+    fn client(&self) -> Result<&client::Client> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let client = client::Client::new(&self.options)?;
+        Ok(self.client.get_or_init(|| client))
+    }
+
+    fn check_offline(&self, wanted: &BTreeMap<Digest, &Download>) -> Result<()> {
+        if !self.options.offline {
+            return Ok(());
+        }
+        let mut missing = wanted.values().filter(|item| {
+            !item
+                .urls
+                .iter()
+                .any(|url| matches!(Address::parse(url), Ok(Address::Local(_))))
+        });
+        let Some(first) = missing.next() else {
+            return Ok(());
+        };
+        let more = match missing.count() {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        Err(Error::new(
+            Kind::Network,
+            format!(
+                "`{}` is not in the store{more}, and the network is not to be used",
+                first.name
+            ),
+        )
+        .hint("run once without `--offline`, or `nodelith vendor` where there is a network"))
+    }
+}

@@ -11,11 +11,13 @@
 //! A blob appears only whole (written aside, then renamed), so a reader never
 //! sees half of one. Everything in the store can be made again.
 
+mod prune;
 mod scratch;
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -23,6 +25,7 @@ use serde::de::DeserializeOwned;
 use crate::digest::{Digest, Hasher};
 use crate::error::{Context, Result};
 
+pub use prune::{Amount, Pruned};
 pub use scratch::{Guard, Scratch};
 
 /// A store in a folder.
@@ -121,9 +124,15 @@ impl Store {
     }
 
     /// What was recorded under `kind` and `key`; an unreadable record counts as none.
+    ///
+    /// Marks the record as used, so that pruning spares it and what it names.
     #[must_use]
     pub fn record<T: DeserializeOwned>(&self, kind: &str, key: &Digest) -> Option<T> {
-        let bytes = fs::read(self.record_path(kind, key)).ok()?;
+        let mut file = File::open(self.record_path(kind, key)).ok()?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).ok()?;
+        // Another user's store may be readable only; then the mark is not ours to set.
+        let _ = file.set_modified(SystemTime::now());
         serde_json::from_slice(&bytes).ok()
     }
 

@@ -98,7 +98,7 @@ impl Store {
     }
 }
 
-fn lock_file(path: &Path, operation: FlockOperation) -> Result<Guard> {
+pub(super) fn lock_file(path: &Path, operation: FlockOperation) -> Result<Guard> {
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)

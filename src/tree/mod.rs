@@ -5,7 +5,10 @@
 //! belongs to. Paths are relative to the root, without a leading slash; the
 //! root itself is the empty path.
 
+pub mod edit;
+pub mod image;
 mod path;
+pub mod scan;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

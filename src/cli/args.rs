@@ -1,0 +1,247 @@
+//! Every argument of every verb. The order here is the order of the help text.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Turns a short profile into an immutable Kubernetes node image.
+#[derive(Debug, Parser)]
+#[command(name = "nodelith", version, max_term_width = 100)]
+#[command(after_help = "Exit status: 0 done, 1 findings, 2 usage or profile, 3 cannot resolve, \
+    4 verification failed, 5 network, 6 sandbox, 7 input or output.")]
+pub struct Arguments {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What every verb takes.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Print results as JSON on standard output and events as JSON lines on standard error
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print nothing but results, warnings and errors
+    #[arg(long, short, global = true, conflicts_with = "json")]
+    pub quiet: bool,
+    /// Folder of the store [default: nodelith in the user's cache folder]
+    #[arg(long, global = true, value_name = "DIR", env = "NODELITH_STORE")]
+    pub store: Option<PathBuf>,
+    /// Threads to use [default: one for each core]
+    #[arg(long, global = true, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Build a node image from a profile
+    Build(Build),
+    /// Make or renew a profile's lock
+    Lock(Lock),
+    /// Keep all that a lock names in a folder that builds can use as their only source
+    Vendor(Vendor),
+    /// Show what an image is made of
+    Show(Show),
+    /// Show what differs between two images, and what a node must download
+    Diff(Diff),
+    /// Write a small commented profile
+    Init(Init),
+    /// Print the JSON schema of profiles
+    Schema,
+    /// Look into the store, or make room in it
+    #[command(subcommand)]
+    Store(Store),
+    /// Print a completion script for a shell
+    Completions(Completions),
+    /// Write the manual pages into a folder
+    Man(Man),
+}
+
+/// Where packages come from.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Sources")]
+pub struct Sources {
+    /// Base address of the Debian archive [default: the profile's, else the host's apt sources]
+    #[arg(long, value_name = "URL", env = "NODELITH_MIRROR")]
+    pub mirror: Option<String>,
+    /// Base address of the security archive [default: as for the mirror]
+    #[arg(long, value_name = "URL", env = "NODELITH_SECURITY_MIRROR")]
+    pub security_mirror: Option<String>,
+    /// Mirror that still has superseded packages, asked when the first one does not (repeatable)
+    #[arg(long, value_name = "URL", env = "NODELITH_FALLBACK_MIRROR", value_delimiter = ' ')]
+    pub fallback_mirror: Vec<String>,
+    /// File with the archive's signing keys (repeatable) [default: the host's Debian archive keyring]
+    #[arg(long, value_name = "FILE", env = "NODELITH_KEYRING", value_delimiter = ':')]
+    pub keyring: Vec<PathBuf>,
+    /// Accept releases past their Valid-Until date; the lock records it
+    #[arg(long)]
+    pub ignore_valid_until: bool,
+    /// Folder made by `nodelith vendor`, used as the only source
+    #[arg(long, value_name = "DIR", env = "NODELITH_VENDOR")]
+    pub vendor: Option<PathBuf>,
+    /// Use no network: everything must be in the store or the vendor folder
+    #[arg(long, env = "NODELITH_OFFLINE", value_parser = clap::builder::FalseyValueParser::new())]
+    pub offline: bool,
+    /// File with further certificate authorities for downloads (repeatable)
+    #[arg(long, value_name = "FILE", env = "NODELITH_CA", value_delimiter = ':')]
+    pub ca: Vec<PathBuf>,
+}
+
+/// Which profile, lock and architectures.
+#[derive(Debug, Clone, Args)]
+pub struct Subject {
+    /// The profile
+    #[arg(value_name = "PROFILE")]
+    pub profile: PathBuf,
+    /// The lock [default: PROFILE with the ending `.lock.toml`]
+    #[arg(long, value_name = "FILE")]
+    pub lock: Option<PathBuf>,
+    /// Architectures [default: the profile's]
+    #[arg(long, value_name = "ARCH", value_delimiter = ',')]
+    pub arch: Vec<String>,
+}
+
+/// Arguments of `build`.
+#[derive(Debug, Args)]
+pub struct Build {
+    #[command(flatten)]
+    pub subject: Subject,
+    /// Folder of the OCI image layout [default: out/NAME]
+    #[arg(long, short, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Refuse to make or change the lock
+    #[arg(long)]
+    pub locked: bool,
+    /// Compression of the layers [default: the profile's, else zstd]
+    #[arg(long, value_name = "NAME[:LEVEL]")]
+    pub compression: Option<String>,
+    /// How package scripts are run
+    #[arg(long, value_enum, default_value_t, env = "NODELITH_SANDBOX")]
+    pub sandbox: SandboxMode,
+    #[command(flatten)]
+    pub sources: Sources,
+}
+
+/// How package scripts are run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum SandboxMode {
+    /// The best of those that work here
+    #[default]
+    Auto,
+    /// In a user namespace with subordinate ids
+    Userns,
+    /// As root, in a mount namespace
+    Mountns,
+    /// As root, in a bare chroot with a system-call filter
+    Chroot,
+}
+
+/// Arguments of `lock`.
+#[derive(Debug, Args)]
+pub struct Lock {
+    #[command(flatten)]
+    pub subject: Subject,
+    /// Renew the lock: all packages, or only those named
+    #[arg(long, value_name = "PACKAGE", num_args = 0.., conflicts_with = "outdated")]
+    pub update: Option<Vec<String>>,
+    /// Name what is newer in the archives than in the lock; exit status 1 if anything is
+    #[arg(long)]
+    pub outdated: bool,
+    #[command(flatten)]
+    pub sources: Sources,
+}
+
+/// Arguments of `vendor`.
+#[derive(Debug, Args)]
+pub struct Vendor {
+    #[command(flatten)]
+    pub subject: Subject,
+    /// The folder
+    #[arg(long, short, value_name = "DIR", default_value = "vendor")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub sources: Sources,
+}
+
+/// Arguments of `show`.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// An image: `oci:DIR[:TAG]`, `oci-archive:FILE`, or a path
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+    /// Architecture, where the image has several
+    #[arg(long, value_name = "ARCH")]
+    pub arch: Option<String>,
+    /// List the packages too
+    #[arg(long)]
+    pub packages: bool,
+    /// List every file too
+    #[arg(long)]
+    pub files: bool,
+}
+
+/// Arguments of `diff`.
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// The image that a node has
+    #[arg(value_name = "A")]
+    pub before: String,
+    /// The image that it shall have
+    #[arg(value_name = "B")]
+    pub after: String,
+    /// Architecture, where the images have several
+    #[arg(long, value_name = "ARCH")]
+    pub arch: Option<String>,
+    /// Exit with status 1 if anything differs
+    #[arg(long)]
+    pub exit_code: bool,
+}
+
+/// Arguments of `init`.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// The file to write
+    #[arg(value_name = "PROFILE", default_value = "node.toml")]
+    pub profile: PathBuf,
+    /// Name of the image [default: the file's name]
+    #[arg(long)]
+    pub name: Option<String>,
+}
+
+/// Arguments of `store`.
+#[derive(Debug, Subcommand)]
+pub enum Store {
+    /// Show what is in the store
+    Show,
+    /// Remove what no build has used for a while
+    Prune(Prune),
+}
+
+/// Arguments of `store prune`.
+#[derive(Debug, Args)]
+pub struct Prune {
+    /// Remove what was not used for this many days
+    #[arg(long, value_name = "DAYS", default_value_t = 30)]
+    pub older_than: u32,
+    /// Only say what would be removed
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// Arguments of `man`.
+#[derive(Debug, Args)]
+pub struct Man {
+    /// The folder
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+}

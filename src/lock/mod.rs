@@ -1,0 +1,236 @@
+//! The lock: a TOML file beside the profile that pins every input by digest, by architecture.
+//!
+//! A build reads nothing that the lock does not name. The lock also holds a
+//! digest of just those profile fields that chose the inputs (the *selection*),
+//! so that editing configuration never needs a new lock. No mirror's address is
+//! in it: archives are named by id, and where they are is the builder's affair.
+//! The format is described in `docs/formats/lock.md`.
+
+mod change;
+mod files;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::error::{Context, Error, Kind, Place, Result};
+use crate::layer::FORMAT;
+use crate::store;
+
+pub use change::{Change, changes};
+pub use files::{local_files, verify_files};
+
+/// Everything that a profile's builds read, by architecture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Lock {
+    /// The format number of the program that made it.
+    pub format: u32,
+    /// The profile's name.
+    pub profile: String,
+    /// The pinned inputs of each architecture, by Debian's name for it.
+    pub architecture: BTreeMap<String, Pinned>,
+}
+
+/// The pinned inputs of one architecture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Pinned {
+    /// Digest of the profile's fields that chose the inputs.
+    pub selection: Digest,
+    /// Seconds since the epoch: the newest `Date` among the releases.
+    pub source_date_epoch: i64,
+    /// The signed releases that the packages were chosen from.
+    #[serde(default)]
+    pub release: Vec<Release>,
+    /// Every package, sorted by name.
+    #[serde(default)]
+    pub package: Vec<Package>,
+    /// Every local file that the profile names, sorted by path.
+    #[serde(default)]
+    pub file: Vec<LocalFile>,
+}
+
+/// A signed release of an archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Release {
+    /// The archive's id: `debian`, `debian-security`, or a repository's name.
+    pub archive: String,
+    /// The suite, as asked for.
+    pub suite: String,
+    /// When it was made, in RFC 3339 form.
+    pub date: String,
+    /// Digest of its `InRelease` file.
+    pub digest: Digest,
+    /// Set when it was past its `Valid-Until` and that was accepted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub valid_until_ignored: bool,
+}
+
+/// A Debian package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Package {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its own architecture, `all` included.
+    pub architecture: String,
+    /// The archive's id, or `local` for a file that the profile names.
+    pub archive: String,
+    /// Path in the archive, or as the profile wrote it.
+    pub path: String,
+    /// Size of the `.deb` in bytes.
+    pub size: u64,
+    /// Digest of the `.deb`.
+    pub digest: Digest,
+}
+
+/// The archive id of `.deb` files that the profile names.
+pub const LOCAL: &str = "local";
+
+/// A local file that the profile names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct LocalFile {
+    /// The path as the profile wrote it.
+    pub path: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// Digest of its content.
+    pub digest: Digest,
+}
+
+const HEADER: &str = "\
+# Written by `nodelith lock`: every input of this profile's builds, by digest.
+# Keep it under version control; renew it with `nodelith lock --update`.
+
+";
+
+impl Lock {
+    /// An empty lock for a profile.
+    #[must_use]
+    pub fn new(profile: &str) -> Self {
+        Self {
+            format: FORMAT,
+            profile: profile.to_owned(),
+            architecture: BTreeMap::new(),
+        }
+    }
+
+    /// Reads a lock; none when there is no such file.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] when it is not a lock, with the place; [`Kind::Resolve`]
+    /// when a newer program made it.
+    pub fn read(path: &Path) -> Result<Option<Self>> {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::io("reading", path, error)),
+        };
+        let lock: Self = toml::from_str(&text).map_err(|error| {
+            let place = Place {
+                file: path.to_owned(),
+                span: error.span().unwrap_or(0..0),
+                text: text.clone(),
+            };
+            Error::new(
+                Kind::Usage,
+                format!("reading the lock: {}", error.message()),
+            )
+            .at(place)
+            .hint("remove the file, and the next build makes a new one")
+        })?;
+        if lock.format > FORMAT {
+            return Err(Error::new(
+                Kind::Resolve,
+                format!(
+                    "`{}` has format {}, and this nodelith knows {FORMAT}",
+                    path.display(),
+                    lock.format
+                ),
+            )
+            .hint("use a newer nodelith, or make a new lock with `nodelith lock --update`"));
+        }
+        Ok(Some(lock))
+    }
+
+    /// Writes the lock in one step.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let body = toml::to_string(self).io("writing", path)?;
+        store::write_atomic(path, format!("{HEADER}{body}").as_bytes())
+    }
+}
+
+/// Where a profile's lock is unless said otherwise: `NAME.lock.toml` beside it.
+#[must_use]
+pub fn default_path(profile: &Path) -> PathBuf {
+    profile.with_extension("lock.toml")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_survives_writing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("node.lock.toml");
+        assert_eq!(Lock::read(&path).unwrap(), None);
+        let mut lock = Lock::new("node");
+        let pinned = Pinned {
+            selection: Digest::of(b"selection"),
+            source_date_epoch: 1_700_000_000,
+            release: vec![Release {
+                archive: "debian".into(),
+                suite: "trixie".into(),
+                date: "2026-01-01T00:00:00Z".into(),
+                digest: Digest::of(b"InRelease"),
+                valid_until_ignored: false,
+            }],
+            package: vec![Package {
+                name: "base-files".into(),
+                version: "13.8".into(),
+                architecture: "amd64".into(),
+                archive: "debian".into(),
+                path: "pool/main/b/base-files/base-files_13.8_amd64.deb".into(),
+                size: 1,
+                digest: Digest::of(b"deb"),
+            }],
+            file: Vec::new(),
+        };
+        lock.architecture.insert("amd64".into(), pinned);
+        lock.write(&path).unwrap();
+        assert_eq!(Lock::read(&path).unwrap(), Some(lock));
+    }
+
+    #[test]
+    fn a_broken_lock_is_told_with_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("node.lock.toml");
+        fs::write(&path, "format = 1\nprofile = 3\n").unwrap();
+        let error = Lock::read(&path).unwrap_err();
+        assert_eq!(error.kind(), Kind::Usage);
+        assert_eq!(error.place().unwrap().line_column(), (2, 11));
+    }
+
+    #[test]
+    fn a_newer_format_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("node.lock.toml");
+        let mut lock = Lock::new("node");
+        lock.format = FORMAT + 1;
+        lock.write(&path).unwrap();
+        assert_eq!(Lock::read(&path).unwrap_err().kind(), Kind::Resolve);
+    }
+}

@@ -1,0 +1,72 @@
+//! What the end-to-end tests share: running the program, one store of
+//! downloads for all of them, and a small archive of their own.
+#![expect(dead_code, reason = "each test program uses its own part of this")]
+
+pub mod mirror;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The program under test, with an environment of its own and the shared store.
+pub fn nodelith() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nodelith"));
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", scratch())
+        .env("NODELITH_STORE", shared_store())
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    for (name, value) in std::env::vars_os() {
+        if name.to_string_lossy().to_lowercase().ends_with("_proxy") {
+            command.env(name, value);
+        }
+    }
+    command
+}
+
+/// A folder for what tests leave for one another.
+pub fn scratch() -> &'static Path {
+    Path::new(env!("CARGO_TARGET_TMPDIR"))
+}
+
+/// The store that tests share, so that each package is downloaded once.
+pub fn shared_store() -> PathBuf {
+    scratch().join("store")
+}
+
+/// Runs a command that must succeed and returns its standard output.
+pub fn run(command: &mut Command) -> Vec<u8> {
+    let output = output(command);
+    assert!(
+        output.status.success(),
+        "{command:?} failed with {}:\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    output.stdout
+}
+
+/// Runs a command and returns what came of it.
+pub fn output(command: &mut Command) -> Output {
+    command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"))
+}
+
+/// Writes a profile into a folder.
+pub fn profile(folder: &Path, text: &str) -> PathBuf {
+    let path = folder.join("node.toml");
+    fs::write(&path, text).unwrap();
+    path
+}
+
+/// The digest of an image layout's only manifest.
+pub fn manifest_digest(layout: &Path) -> String {
+    let index = fs::read(layout.join("index.json")).unwrap();
+    let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
+    let manifests = index["manifests"].as_array().unwrap();
+    assert_eq!(manifests.len(), 1, "{index:#}");
+    manifests[0]["digest"].as_str().unwrap().to_owned()
+}
