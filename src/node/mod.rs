@@ -1,1 +1,123 @@
-//! What makes a tree a node.
+//! What makes a tree a node: the profile's own entries.
+//!
+//! [`configure`] is pure but for reading the local files that a profile names.
+//! From a profile and the few texts of the root that matter ([`RootFacts`]) it
+//! makes entries of the component `configuration`: one small layer over all
+//! others, which holds whatever a profile sets. An entry whose path the root
+//! has too (`/etc/passwd`, `/usr/lib/os-release`, a unit's link) replaces it:
+//! the root's layers are made again without that path, so that each path stands
+//! in one layer.
+//!
+//! Where systemd reads a folder below /usr/lib as well as one below /etc, ours
+//! goes below /usr/lib, which no kept state of a node can shadow.
+
+mod certificates;
+mod der;
+mod draft;
+pub mod facts;
+mod files;
+mod proxy;
+mod system;
+mod units;
+mod users;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::error::{Error, Kind, Result};
+use crate::profile::Profile;
+use crate::profile::value::LocalFile;
+use crate::tree::{Content, Entry, TreePath};
+use draft::Draft;
+pub use facts::RootFacts;
+
+/// The component of every entry that a profile makes.
+pub const COMPONENT: &str = "configuration";
+
+/// A profile's own part of the node.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Configuration {
+    /// Entries by path.
+    pub entries: BTreeMap<TreePath, Entry>,
+    /// Paths of the root that are not in the node.
+    pub removed: BTreeSet<TreePath>,
+    /// What was set, by name, for people who compare two images.
+    pub settings: BTreeMap<String, String>,
+}
+
+/// Where the local files of a profile are read.
+pub trait LocalFiles {
+    /// The file's length in bytes, and where its bytes are.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not what the lock says.
+    fn content(&self, file: &LocalFile) -> Result<(u64, Content)>;
+
+    /// The bytes of a small file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not what the lock says.
+    fn read(&self, file: &LocalFile) -> Result<Vec<u8>>;
+}
+
+/// Local files as they are on disk, held against nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OnDisk;
+
+/// More than any certificate bundle or unit has.
+const LARGEST_TEXT: u64 = 16 << 20;
+
+impl LocalFiles for OnDisk {
+    fn content(&self, file: &LocalFile) -> Result<(u64, Content)> {
+        let path = file.absolute();
+        let metadata = std::fs::metadata(path).map_err(|error| unreadable(file, &error))?;
+        if !metadata.is_file() {
+            let message = format!("`{file}` is not a regular file");
+            return Err(Error::new(Kind::Usage, message));
+        }
+        Ok((metadata.len(), Content::Disk(path.to_owned())))
+    }
+
+    fn read(&self, file: &LocalFile) -> Result<Vec<u8>> {
+        let (size, _) = self.content(file)?;
+        if size > LARGEST_TEXT {
+            let message = format!("`{file}` is too large for what it is used for ({size} bytes)");
+            return Err(Error::new(Kind::Usage, message));
+        }
+        std::fs::read(file.absolute()).map_err(|error| unreadable(file, &error))
+    }
+}
+
+fn unreadable(file: &LocalFile, error: &std::io::Error) -> Error {
+    let result = Error::io("reading the local file", file.absolute(), error);
+    match error.kind() {
+        std::io::ErrorKind::NotFound => result.with_kind(Kind::Usage),
+        _ => result,
+    }
+}
+
+/// Makes the profile's own part of the node on `architecture` (Debian's name).
+///
+/// # Errors
+/// Of kind [`Kind::Usage`], with its place in the profile, where the profile and
+/// the root do not go together: an unknown unit or group, a number that is
+/// taken, a file that cannot be a certificate.
+pub fn configure(
+    profile: &Profile,
+    architecture: &str,
+    facts: &RootFacts<'_>,
+    local: &dyn LocalFiles,
+) -> Result<Configuration> {
+    let mut draft = Draft::new(profile, facts, local);
+    draft.set("architecture", architecture);
+    system::configure(&mut draft);
+    let accounts = users::configure(&mut draft)?;
+    certificates::configure(&mut draft)?;
+    proxy::configure(&mut draft)?;
+    files::configure(&mut draft, &accounts)?;
+    // Last: units may have been given as files.
+    units::configure(&mut draft)?;
+    Ok(draft.finish())
+}
+
+#[cfg(test)]
+mod tests;

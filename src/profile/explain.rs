@@ -57,7 +57,7 @@ fn unknown<'a>(message: &'a str, start: &str) -> Option<(&'a str, Vec<&'a str>)>
 }
 
 /// The known name that was probably meant.
-pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |text: &str| text.to_lowercase().replace('_', "-");
     let name = plain(name);
     known
@@ -65,8 +65,10 @@ pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|known| {
             let other = plain(known);
             let mut score = strsim::jaro_winkler(&name, &other);
-            if strsim::damerau_levenshtein(&name, &other) <= 1 + name.len() / 5 {
-                score += 0.2;
+            // One slip in a short word, two in a longer one.
+            let slips = strsim::damerau_levenshtein(&name, &other);
+            if name.len() >= 3 && slips <= 1 + name.len() / 5 {
+                score += 1.0;
             }
             (score, known)
         })

@@ -9,7 +9,7 @@
 
 mod check;
 mod document;
-mod explain;
+pub(crate) mod explain;
 pub mod file;
 pub mod init;
 mod load;
