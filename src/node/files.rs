@@ -6,6 +6,7 @@ use super::users::Accounts;
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::profile::file::File;
+use crate::profile::value::FileMode;
 use crate::tree::{Node, TreePath};
 
 pub(super) fn configure(draft: &mut Draft<'_>, accounts: &Accounts) -> Result<()> {
@@ -60,10 +61,7 @@ fn one(draft: &mut Draft<'_>, file: &File, path: &str, accounts: &Accounts) -> R
         })
     };
     let access = Access {
-        mode: file
-            .mode
-            .as_ref()
-            .map_or(0o644, crate::profile::value::FileMode::bits),
+        mode: file.mode.as_ref().map_or(0o644, FileMode::bits),
         uid: accounts
             .user(user)
             .ok_or_else(|| unknown("user", user, accounts.nearest_user(user)))?,

@@ -246,7 +246,7 @@ fn files_that_cannot_be() {
     assert_snapshot!(refused("[[files]]\npath = \"/etc/x\"\ntext = \"\"\nowner = \"root:amd\"\n", &ACCOUNTS), @r#"
         the group `amd` of `/etc/x` is not in the node
         9:9: "root:amd"
-        hint: use a number, or a group that the packages or the profile make
+        hint: did you mean `adm`?
         "#);
     assert_snapshot!(refused("[[files]]\npath = \"/etc/x\"\nremove = true\n", &ACCOUNTS), @r#"
         there is no `/etc/x` to remove
@@ -451,7 +451,7 @@ fn certificates_that_cannot_be() {
         )
     };
     assert_snapshot!(said(b"nothing"), @r#"`ca` cannot be an authority: it holds no certificate in PEM form Some((7, 16))"#);
-    assert_snapshot!(said(b"\xff"), @r#"`ca.pem` is not text None"#);
+    assert_snapshot!(said(b"\xff"), @r#"`ca.pem` is not text Some((7, 16))"#);
     assert_snapshot!(said(b"-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----"), @r#"`ca` cannot be an authority: it holds a private key, which must not be in an image Some((7, 16))"#);
     assert_snapshot!(refused("[certificates]\nauthorities = [\"ca.pem\"]\n", &[]), @r#"
         the node has no certificate bundle to add authorities to

@@ -54,13 +54,7 @@ pub(in crate::profile) fn alone(file: &ProfileFile, document: &Document) -> Resu
             .collect(),
     )?;
     if let Some(debian) = &file.debian {
-        let packages = || {
-            debian
-                .packages
-                .iter()
-                .map(|choice| choice.package())
-                .collect()
-        };
+        let packages = || debian.packages.iter().map(PackageChoice::package).collect();
         twice(&["debian", "packages"], packages())?;
         twice(
             &["debian", "repository", "name"],
@@ -70,11 +64,7 @@ pub(in crate::profile) fn alone(file: &ProfileFile, document: &Document) -> Resu
                 .map(|one| one.name.as_str())
                 .collect(),
         )?;
-        let removed = debian
-            .remove
-            .iter()
-            .map(|choice| choice.package())
-            .collect();
+        let removed = debian.remove.iter().map(PackageChoice::package).collect();
         against(
             packages(),
             &["debian", "remove"],
@@ -116,12 +106,12 @@ fn unit_lists(units: &Units) -> Vec<(&'static str, Vec<&str>)> {
         ("remove", &units.remove),
     ]
     .into_iter()
-    .map(|(key, list)| (key, list.iter().map(|unit| unit.as_str()).collect()))
+    .map(|(key, list)| (key, list.iter().map(UnitName::as_str).collect()))
     .collect()
 }
 
 fn module_names(list: &[ModuleName]) -> Vec<&str> {
-    list.iter().map(|module| module.as_str()).collect()
+    list.iter().map(ModuleName::as_str).collect()
 }
 
 /// The last place of `name` in a file: where it was said again.
@@ -214,11 +204,11 @@ pub(in crate::profile) fn removals(
         .debian
         .iter()
         .flat_map(|debian| &debian.remove)
-        .map(|one| one.package());
+        .map(PackageChoice::package);
     let known = debian
         .packages
         .iter()
-        .map(|one| one.package())
+        .map(PackageChoice::package)
         .collect::<Vec<_>>();
     let hint = "a package that others need comes with them and cannot be taken off";
     idle(

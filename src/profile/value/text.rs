@@ -107,11 +107,11 @@ macro_rules! texts {
 }
 
 texts! {
-    /// The name of an image: also its os-release IMAGE_ID.
+    /// The name of an image: also its os-release `IMAGE_ID`.
     Name: "a name (lower-case letters, digits, `.`, `_`, `-`)", "quickstart",
         r"^[a-z0-9][a-z0-9._-]{0,63}$",
         |text| text.len() <= 64 && starts(text, is_lower_digit) && all(text, is_lower_digit, "._-");
-    /// The version of an image: also its os-release IMAGE_VERSION and its tag.
+    /// The version of an image: also its os-release `IMAGE_VERSION` and its tag.
     ImageVersion: "an image version (lower-case letters, digits, `.`, `_`, `-`)", "1.4.0",
         r"^[a-z0-9][a-z0-9._-]{0,127}$",
         |text| text.len() <= 128 && starts(text, is_lower_digit) && all(text, is_lower_digit, "._-");
@@ -208,7 +208,7 @@ texts! {
         r"^/[^\u0000-\u001f]+$",
         |text| text.len() > 1 && text.starts_with('/') && !text.contains(char::is_control)
             && globset::Glob::new(text).is_ok();
-    /// One public key as authorized_keys holds it.
+    /// One public key as `authorized_keys` holds it.
     SshKey: "a public SSH key on one line", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB3f person",
         r"^[^\u0000-\u001f]*(ssh-|ecdsa-|sk-)[a-z0-9@.-]+ AAAA[A-Za-z0-9+/=]+( [^\u0000-\u001f]*)?$",
         ssh_key;
