@@ -4,6 +4,8 @@
 //! profile → lock → source → tree → node → layer → image. See `docs/` and
 //! CONTRIBUTING.md for the plan of the house; imports run downwards only.
 
+pub mod build;
+pub mod cli;
 pub mod digest;
 pub mod error;
 pub mod image;

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::json;
 
 use crate::error::Error;
@@ -43,7 +43,7 @@ pub fn render(error: &Error, styled: bool) -> String {
                     .annotation(AnnotationKind::Primary.span(start..end)),
             )
         }
-        None => title.into(),
+        None => Group::with_title(title),
     };
     let renderer = if styled {
         Renderer::styled()

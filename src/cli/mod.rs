@@ -67,7 +67,7 @@ fn run(context: &Context, verb: Verb) -> Result<Outcome> {
         Verb::Show(arguments) => show::run(context, &arguments),
         Verb::Diff(arguments) => diff::run(context, &arguments),
         Verb::Init(arguments) => init::run(context, &arguments),
-        Verb::Schema => init::schema(),
+        Verb::Schema => init::print_schema(),
         Verb::Store(arguments) => store::run(context, &arguments),
         Verb::Completions(arguments) => manual::completions(&arguments),
         Verb::Man(arguments) => manual::pages(&arguments),

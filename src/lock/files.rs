@@ -5,45 +5,37 @@ use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 
-use super::{LocalFile, Pinned};
+use super::{Pinned, PinnedFile};
 use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Result};
+use crate::profile::value::LocalFile;
 use crate::store::Store;
-
-/// A file as the profile names it, and where that is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Named {
-    /// The path as the profile wrote it.
-    pub written: String,
-    /// Where it is on this machine.
-    pub path: PathBuf,
-}
 
 /// Digests and sizes of the files, sorted by the path as written.
 ///
 /// # Errors
 /// [`Kind::Resolve`] when one is missing or no regular file, [`Kind::Io`] when
 /// it cannot be read.
-pub fn local_files(named: &[Named]) -> Result<Vec<LocalFile>> {
-    let mut sorted: Vec<_> = named.iter().collect();
+pub fn local_files(named: &[&LocalFile]) -> Result<Vec<PinnedFile>> {
+    let mut sorted = named.to_vec();
     sorted.sort();
-    sorted.dedup_by(|a, b| a.written == b.written);
+    sorted.dedup_by(|a, b| a.path() == b.path());
     sorted.into_iter().map(pin).collect()
 }
 
-fn pin(named: &Named) -> Result<LocalFile> {
+fn pin(named: &LocalFile) -> Result<PinnedFile> {
     let missing = |error: io::Error| {
-        let message = format!("the profile names `{}`: {error}", named.written);
-        let hint = format!("it was looked for at `{}`", named.path.display());
+        let message = format!("the profile names `{}`: {error}", named.path());
+        let hint = format!("it was looked for at `{}`", named.absolute().display());
         Error::new(Kind::Resolve, message).hint(hint)
     };
-    let file = File::open(&named.path).map_err(missing)?;
+    let file = File::open(named.absolute()).map_err(missing)?;
     if !file.metadata().map_err(missing)?.is_file() {
         return Err(missing(io::Error::other("not a regular file")));
     }
-    let (digest, size) = Digest::of_reader(file).io("reading", &named.path)?;
-    Ok(LocalFile {
-        path: named.written.clone(),
+    let (digest, size) = Digest::of_reader(file).io("reading", named.absolute())?;
+    Ok(PinnedFile {
+        path: named.path().to_owned(),
         size,
         digest,
     })
@@ -58,37 +50,37 @@ fn pin(named: &Named) -> Result<LocalFile> {
 pub fn verify_files(
     store: &Store,
     pinned: &Pinned,
-    named: &[Named],
+    named: &[&LocalFile],
 ) -> Result<BTreeMap<PathBuf, (Digest, u64)>> {
-    let locked: BTreeMap<&str, &LocalFile> = pinned
+    let locked: BTreeMap<&str, &PinnedFile> = pinned
         .file
         .iter()
         .map(|file| (file.path.as_str(), file))
         .collect();
     let mut contents = BTreeMap::new();
     for named in named {
-        let file = locked.get(named.written.as_str()).ok_or_else(|| {
+        let file = locked.get(named.path()).ok_or_else(|| {
             Error::new(
                 Kind::Resolve,
-                format!("`{}` is not in the lock", named.written),
+                format!("`{}` is not in the lock", named.path()),
             )
             .hint("renew the lock with `nodelith lock`")
         })?;
-        if named.path.exists() || !store.has(&file.digest, Some(file.size)) {
+        if named.absolute().exists() || !store.has(&file.digest, Some(file.size)) {
             keep(store, named, file)?;
         }
-        contents.insert(named.path.clone(), (file.digest, file.size));
+        contents.insert(named.absolute().to_owned(), (file.digest, file.size));
     }
     Ok(contents)
 }
 
-fn keep(store: &Store, named: &Named, locked: &LocalFile) -> Result<()> {
-    let mut source = File::open(&named.path).io("reading", &named.path)?;
+fn keep(store: &Store, named: &LocalFile, locked: &PinnedFile) -> Result<()> {
+    let mut source = File::open(named.absolute()).io("reading", named.absolute())?;
     let digest = if store.has(&locked.digest, Some(locked.size)) {
-        Digest::of_reader(source).io("reading", &named.path)?.0
+        Digest::of_reader(source).io("reading", named.absolute())?.0
     } else {
         let mut blob = store.writer()?;
-        io::copy(&mut source, &mut blob).io("copying", &named.path)?;
+        io::copy(&mut source, &mut blob).io("copying", named.absolute())?;
         blob.commit()?.0
     };
     if digest == locked.digest {
@@ -98,7 +90,7 @@ fn keep(store: &Store, named: &Named, locked: &LocalFile) -> Result<()> {
         Kind::Verify,
         format!(
             "`{}` has digest {digest}, and the lock says {}",
-            named.written, locked.digest
+            named.path(), locked.digest
         ),
     )
     .hint("if the change is meant, renew the lock with `nodelith lock`"))
@@ -108,11 +100,8 @@ fn keep(store: &Store, named: &Named, locked: &LocalFile) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn named(path: PathBuf) -> Named {
-        Named {
-            written: "files/motd".into(),
-            path,
-        }
+    fn named(path: &str) -> LocalFile {
+        serde_json::from_value(serde_json::json!(path)).unwrap()
     }
 
     #[test]
@@ -121,7 +110,9 @@ mod tests {
         let store = Store::open(folder.path().join("store")).unwrap();
         let path = folder.path().join("motd");
         std::fs::write(&path, "hello").unwrap();
-        let named = [named(path.clone())];
+        let mut file = named("motd");
+        file.settle(std::path::Path::new(""), folder.path());
+        let named = [&file];
         let pinned = Pinned {
             selection: Digest::of(b""),
             source_date_epoch: 0,
@@ -142,7 +133,9 @@ mod tests {
 
     #[test]
     fn a_missing_file_names_where_it_was_looked_for() {
-        let error = local_files(&[named("/nonexistent/motd".into())]).unwrap_err();
+        let mut file = named("motd");
+        file.settle(std::path::Path::new(""), std::path::Path::new("/nonexistent"));
+        let error = local_files(&[&file]).unwrap_err();
         assert_eq!(error.kind(), Kind::Resolve);
         assert!(error.hints()[0].contains("/nonexistent/motd"));
     }

@@ -8,6 +8,8 @@
 
 mod change;
 mod files;
+mod outdated;
+mod resolve;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,6 +25,8 @@ use crate::store;
 
 pub use change::{Change, changes};
 pub use files::{local_files, verify_files};
+pub use outdated::{Newer, outdated};
+pub use resolve::{Keep, Resolver, selection};
 
 /// Everything that a profile's builds read, by architecture.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +56,7 @@ pub struct Pinned {
     pub package: Vec<Package>,
     /// Every local file that the profile names, sorted by path.
     #[serde(default)]
-    pub file: Vec<LocalFile>,
+    pub file: Vec<PinnedFile>,
 }
 
 /// A signed release of an archive.
@@ -98,7 +102,7 @@ pub const LOCAL: &str = "local";
 /// A local file that the profile names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct LocalFile {
+pub struct PinnedFile {
     /// The path as the profile wrote it.
     pub path: String,
     /// Size in bytes.

@@ -122,6 +122,12 @@ impl Fetcher {
         &self.0.store
     }
 
+    /// Where it reports to.
+    #[must_use]
+    pub fn report(&self) -> &Report {
+        &self.0.report
+    }
+
     /// Puts every item into the store, several at once, each digest once;
     /// `task` advances by bytes, to the sum of the distinct items' sizes.
     ///

@@ -5,6 +5,7 @@
 //! belongs to. Paths are relative to the root, without a leading slash; the
 //! root itself is the empty path.
 
+pub mod compare;
 pub mod edit;
 pub mod image;
 mod path;

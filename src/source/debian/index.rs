@@ -63,6 +63,8 @@ pub(super) struct Entry {
 pub struct Universe {
     architecture: String,
     packages: Vec<Package>,
+    /// Each package's own name.
+    owners: Vec<Name>,
     numbers: HashMap<Arc<str>, Name>,
     names: Vec<Arc<str>>,
     entries: Vec<Entry>,
@@ -75,6 +77,7 @@ impl Universe {
         Self {
             architecture: architecture.into(),
             packages: Vec::new(),
+            owners: Vec::new(),
             numbers: HashMap::new(),
             names: Vec::new(),
             entries: Vec::new(),
@@ -141,6 +144,20 @@ impl Universe {
             }
         }
         Ok(())
+    }
+
+    /// Makes one version of `name` its candidate; false when there is no such version.
+    pub fn hold(&mut self, name: &str, version: &str) -> bool {
+        let ids = self
+            .find(name)
+            .map_or_else(Vec::new, |name| self.entry(name).versions.clone());
+        let held = ids
+            .into_iter()
+            .find(|&id| self.package_by_id(id).version() == version);
+        if let Some(id) = held {
+            self.packages[id as usize].raise_priority(PRIORITY_LOCAL);
+        }
+        held.is_some()
     }
 
     /// Adds a local `.deb` by the text of its control file.
@@ -227,6 +244,7 @@ impl Universe {
         entry.essential |= package.essential();
         entry.important |= package.important();
         self.packages.push(package);
+        self.owners.push(name);
         Ok(())
     }
 
@@ -344,6 +362,11 @@ impl Universe {
 
     pub(super) fn package_by_id(&self, id: PackageId) -> &Package {
         &self.packages[id as usize]
+    }
+
+    /// The name of a package.
+    pub(super) fn owner(&self, id: PackageId) -> Name {
+        self.owners[id as usize]
     }
 
     /// The version that apt would install: of the highest priority, then the highest.

@@ -21,7 +21,8 @@ use crate::digest::Digest;
 use crate::error::{Context, Result};
 use crate::layer::{self, Compression, FORMAT, LayerBlob};
 use crate::store::Store;
-use crate::tree::{Content, Node, Tree, TreePath, scan};
+use crate::tree::scan::scan;
+use crate::tree::{Content, Node, Tree, TreePath};
 
 /// The component of package files that administrators may change (dpkg's conffiles).
 pub const CONFFILES: &str = "conffiles";
@@ -52,6 +53,8 @@ pub struct Job {
     pub source_date_epoch: i64,
     /// The greatest number of layers.
     pub layer_limit: usize,
+    /// How many threads to use.
+    pub threads: usize,
 }
 
 /// A root, kept as layers.
@@ -77,6 +80,12 @@ pub struct RootLayer {
 }
 
 impl Job {
+    /// The folder that becomes the root.
+    #[must_use]
+    pub fn root(&self) -> PathBuf {
+        self.scratch.join("root")
+    }
+
     /// The key under which the root is recorded; with `clamped`, of one whose
     /// times were changed by the epoch.
     #[must_use]
@@ -109,31 +118,42 @@ impl Job {
     }
 }
 
-/// Makes the root and records it. Runs inside the sandbox. `wanted` says of
-/// which paths the text is kept aside.
+/// Unpacks and configures the packages under the job's scratch folder. Runs
+/// inside the sandbox.
 ///
 /// # Errors
-/// What unpacking, a package's script, or packing fails with.
-pub fn make(
+/// What unpacking or a package's script fails with.
+pub fn unpack(
     job: &Job,
-    wanted: fn(&[u8]) -> bool,
     runner: &mut dyn Runner,
+    progress: &(dyn Fn(Progress<'_>) + Sync),
+) -> Result<Assembled> {
+    let store = Store::open(&job.store)?;
+    let packages = job.packages.iter();
+    let request = Assemble {
+        root: job.root(),
+        architecture: job.architecture.clone(),
+        foreign_architectures: Vec::new(),
+        packages: packages.map(|digest| store.blob_path(digest)).collect(),
+        excludes: job.excludes.clone(),
+    };
+    assemble(&request, runner, progress)
+}
+
+/// Cleans, reads and packs what was unpacked, and records it. Runs inside the
+/// sandbox, when nothing is mounted in the root any more. `wanted` says of which
+/// paths the text is kept aside.
+///
+/// # Errors
+/// When the root cannot be read or the store cannot be written.
+pub fn keep(
+    job: &Job,
+    assembled: &Assembled,
+    wanted: fn(&[u8]) -> bool,
     progress: &(dyn Fn(Progress<'_>) + Sync),
 ) -> Result<()> {
     let store = Store::open(&job.store)?;
-    let root = job.scratch.join("root");
-    let request = Assemble {
-        root: root.clone(),
-        architecture: job.architecture.clone(),
-        foreign_architectures: Vec::new(),
-        packages: job
-            .packages
-            .iter()
-            .map(|digest| store.blob_path(digest))
-            .collect(),
-        excludes: job.excludes.clone(),
-    };
-    let assembled = assemble(&request, runner, progress)?;
+    let root = job.root();
     progress(Progress::Stage("cleaning"));
     clean::clean(&root)?;
     progress(Progress::Stage("scanning"));
@@ -148,7 +168,7 @@ pub fn make(
     classify_unowned(&mut tree);
     let texts = texts(&tree, wanted)?;
     progress(Progress::Stage("packing"));
-    let layers = pack(&store, &mut tree, &assembled, job.layer_limit)?;
+    let layers = pack(&store, &mut tree, assembled, job)?;
     let newest = assembled
         .owned
         .paths
@@ -205,15 +225,16 @@ fn pack(
     store: &Store,
     tree: &mut Tree,
     assembled: &Assembled,
-    limit: usize,
+    job: &Job,
 ) -> Result<Vec<RootLayer>> {
     let sources: BTreeMap<Arc<str>, Arc<str>> = assembled
         .packages
         .iter()
         .map(|package| (format!("deb:{}", package.name).into(), format!("deb:{}", package.source).into()))
         .collect();
-    let plan = layer::plan(tree, &sources, limit)?;
-    let blobs = layer::make_all(store, &plan, tree, Compression::ZSTD)?;
+    let plan = layer::plan(tree, &sources, job.layer_limit)?;
+    let planned: Vec<_> = plan.layers.iter().collect();
+    let blobs = layer::make_all(store, &planned, tree, Compression::ZSTD, job.threads, &|_| {})?;
     let mut layers = Vec::with_capacity(blobs.len());
     for (planned, blob) in plan.layers.iter().zip(blobs) {
         for path in &planned.entries {

@@ -157,6 +157,10 @@ pub(super) fn trouble_of(error: &reqwest::Error) -> Trouble {
         return passing("timed out");
     }
     let why = innermost(error);
+    // The resolver's message is about record types and query classes.
+    if error.is_connect() && why.starts_with("no records found") {
+        return passing("its host name is not known");
+    }
     if error.is_builder() || error.is_redirect() || why.contains("certificate") {
         return Trouble::Refused(why);
     }

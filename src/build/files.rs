@@ -1,0 +1,44 @@
+//! Local files as the lock has them: their bytes come from the store.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use crate::digest::Digest;
+use crate::error::{Context, Error, Kind, Result};
+use crate::node::LocalFiles;
+use crate::profile::value::LocalFile;
+use crate::store::Store;
+use crate::tree::Content;
+
+/// Local files by where the profile finds them.
+pub(super) struct PinnedFiles<'a> {
+    store: &'a Store,
+    files: BTreeMap<PathBuf, (Digest, u64)>,
+}
+
+impl<'a> PinnedFiles<'a> {
+    pub fn new(store: &'a Store, files: BTreeMap<PathBuf, (Digest, u64)>) -> Self {
+        Self { store, files }
+    }
+
+    fn find(&self, file: &LocalFile) -> Result<(Digest, u64)> {
+        let found = self.files.get(file.absolute()).copied();
+        found.ok_or_else(|| {
+            Error::new(Kind::Resolve, format!("`{}` is not in the lock", file.path()))
+                .hint("renew the lock with `nodelith lock`")
+        })
+    }
+}
+
+impl LocalFiles for PinnedFiles<'_> {
+    fn content(&self, file: &LocalFile) -> Result<(u64, Content)> {
+        let (digest, size) = self.find(file)?;
+        Ok((size, Content::Blob(digest)))
+    }
+
+    fn read(&self, file: &LocalFile) -> Result<Vec<u8>> {
+        let path = self.store.blob_path(&self.find(file)?.0);
+        fs::read(&path).io("reading", &path)
+    }
+}

@@ -1,0 +1,110 @@
+//! The layers of an image: the root's own where nothing of them changed, else
+//! made from them; and those of the profile's entries.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::compose::Composed;
+use crate::digest::Digest;
+use crate::error::Result;
+use crate::layer::{self, Compression, FORMAT, LayerBlob};
+use crate::source::debian::root::{Root, RootLayer};
+use crate::store::Store;
+use crate::tree::TreePath;
+
+/// A layer of an image, and whether this build made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    /// The layer.
+    pub blob: LayerBlob,
+    /// Whether it was there before.
+    pub reused: bool,
+}
+
+/// Gives the image's layers in order, making those that are not in the store.
+///
+/// # Errors
+/// When a layer cannot be read or written.
+pub fn layers(
+    store: &Store,
+    root: &Root,
+    composed: &Composed,
+    compression: Compression,
+    limit: usize,
+    threads: usize,
+) -> Result<Vec<Layer>> {
+    let mut layers = Vec::with_capacity(root.layers.len() + 1);
+    let mut dropped = dropped_by_layer(root, composed);
+    for layer in &root.layers {
+        let dropped = dropped.remove(&layer.blob.digest).unwrap_or_default();
+        layers.push(root_layer(store, layer, &dropped, compression, threads)?);
+    }
+    let plan = layer::plan(&composed.added, &BTreeMap::new(), limit)?;
+    for planned in &plan.layers {
+        let key = layer::key(&composed.added, planned, compression)?;
+        layers.push(cached(store, &key, || {
+            layer::make(store, planned, &composed.added, compression, threads)
+        })?);
+    }
+    Ok(layers)
+}
+
+/// Which paths each layer of the root loses.
+fn dropped_by_layer(
+    root: &Root,
+    composed: &Composed,
+) -> BTreeMap<Digest, BTreeSet<TreePath>> {
+    let mut homes: BTreeMap<&str, Digest> = BTreeMap::new();
+    for layer in &root.layers {
+        for component in &layer.components {
+            homes.insert(component, layer.blob.digest);
+        }
+    }
+    let mut dropped: BTreeMap<Digest, BTreeSet<TreePath>> = BTreeMap::new();
+    for path in &composed.dropped {
+        if let Some(entry) = root.tree.entries.get(path)
+            && let Some(home) = homes.get(&*entry.component)
+        {
+            dropped.entry(*home).or_default().insert(path.clone());
+        }
+    }
+    dropped
+}
+
+fn root_layer(
+    store: &Store,
+    layer: &RootLayer,
+    dropped: &BTreeSet<TreePath>,
+    compression: Compression,
+    threads: usize,
+) -> Result<Layer> {
+    if dropped.is_empty() && compression == Compression::ZSTD {
+        return Ok(Layer {
+            blob: layer.blob.clone(),
+            reused: true,
+        });
+    }
+    let parts = serde_json::json!({
+        "format": FORMAT,
+        "layer": layer.blob.digest,
+        "dropped": dropped,
+        "compression": compression.to_string(),
+    });
+    cached(store, &Digest::of(parts.to_string().as_bytes()), || {
+        layer::refilter(store, &layer.blob, dropped, compression, threads)
+    })
+}
+
+/// The layer recorded under `key`, or what `make` makes.
+fn cached(store: &Store, key: &Digest, make: impl FnOnce() -> Result<LayerBlob>) -> Result<Layer> {
+    if let Some(blob) = store.record::<LayerBlob>("layers", key)
+        && store.has(&blob.digest, Some(blob.size))
+    {
+        return Ok(Layer { blob, reused: true });
+    }
+    let blob = make()?;
+    store.put_record("layers", key, &blob)?;
+    Ok(Layer {
+        blob,
+        reused: false,
+    })
+}

@@ -1,0 +1,163 @@
+//! Has a root made in the sandbox, unless the store has it.
+
+use std::fs;
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::Builder;
+use super::excludes::patterns;
+use crate::error::{Context, Error, Kind, Result};
+use crate::lock::{LOCAL, Pinned};
+use crate::node;
+use crate::profile::Profile;
+use crate::report::{Task, Unit};
+use crate::sandbox::{self, Chroot};
+use crate::source::debian::assemble::{Progress, Runner};
+use crate::source::debian::root::{self, Job, Root};
+use crate::source::fetch::Download;
+
+impl Builder<'_> {
+    /// The configured root of the pinned packages.
+    pub(super) fn root(
+        &self,
+        profile: &Profile,
+        architecture: &str,
+        pinned: &Pinned,
+    ) -> Result<Root> {
+        let debian = profile.debian.as_ref().ok_or_else(|| {
+            Error::new(Kind::Usage, "a root from `[base.image]` cannot be built yet")
+                .hint("use `[debian]`")
+        })?;
+        let mut job = Job {
+            store: self.store.root().to_owned(),
+            scratch: Default::default(),
+            log: Default::default(),
+            architecture: architecture.to_owned(),
+            packages: pinned.package.iter().map(|package| package.digest).collect(),
+            excludes: patterns(&debian.exclude),
+            source_date_epoch: pinned.source_date_epoch,
+            layer_limit: usize::from(profile.image.layers),
+            threads: self.threads,
+        };
+        if let Some(root) = job.recorded(self.store) {
+            return Ok(root);
+        }
+        self.fetch(pinned)?;
+        // Of several builds that want this root, one makes it.
+        let _turn = self.store.lock(&format!("root-{}", job.key(false).hex()))?;
+        if let Some(root) = job.recorded(self.store) {
+            return Ok(root);
+        }
+        self.make_root(&mut job)?;
+        job.recorded(self.store)
+            .ok_or_else(|| Error::new(Kind::Io, "the root that was made is not in the store"))
+    }
+
+    /// Puts every pinned package into the store.
+    pub fn fetch(&self, pinned: &Pinned) -> Result<()> {
+        let mut missing: Vec<_> = pinned
+            .package
+            .iter()
+            .filter(|package| !self.store.has(&package.digest, Some(package.size)))
+            .collect();
+        missing.retain(|package| package.archive != LOCAL);
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let mirrors = (self.mirrors)()?;
+        let items: Vec<Download> = missing
+            .iter()
+            .map(|package| Download {
+                urls: mirrors.urls(&package.archive, &package.path),
+                digest: package.digest,
+                size: Some(package.size),
+                name: format!("{} {}", package.name, package.version),
+            })
+            .collect();
+        let total = missing.iter().map(|package| package.size).sum();
+        let task = self.report.task("fetching", Some(total), Unit::Bytes);
+        self.fetcher.download(&items, &task)?;
+        task.finish(&format!("{} packages", items.len()));
+        Ok(())
+    }
+
+    fn make_root(&self, job: &mut Job) -> Result<()> {
+        let facts = sandbox::Facts::gather();
+        let chosen = sandbox::choose(self.sandbox, &job.architecture, &facts)?;
+        for warning in chosen.warnings() {
+            self.report.warning(warning);
+        }
+        sandbox::clear_abandoned(self.store, &chosen)?;
+        let scratch = self.store.scratch()?;
+        job.scratch = scratch.path();
+        job.log = scratch.path().join("scripts.log");
+        let mut stage: Option<(String, Task)> = None;
+        let mut on_event = |event: Value| {
+            if let Some(name) = event["stage"].as_str() {
+                if let Some((name, task)) = stage.take() {
+                    task.finish(&name);
+                }
+                let task = self.report.task("root", None, Unit::Count("packages"));
+                stage = Some((name.to_owned(), task));
+            } else if let (Some(_), Some((_, task))) = (event["unpacked"].as_str(), &stage) {
+                task.advance(1);
+            }
+        };
+        let done: Result<Value> = sandbox::run(&chosen, job, &mut on_event);
+        if let Some((name, task)) = stage.take() {
+            task.finish(&name);
+        }
+        // What the worker made may belong to ids that only the worker can handle.
+        let kept = done.as_ref().is_err().then(|| self.keep_log(job)).flatten();
+        sandbox::remove_tree(&chosen, &job.scratch)?;
+        match (done, kept) {
+            (Ok(_), _) => Ok(()),
+            (Err(error), Some(log)) => Err(error.hint(format!("the whole output is in `{log}`"))),
+            (Err(error), None) => Err(error),
+        }
+    }
+
+    /// Keeps the output of package scripts where a person finds it.
+    fn keep_log(&self, job: &Job) -> Option<String> {
+        let text = fs::read(&job.log).ok().filter(|text| !text.is_empty())?;
+        let kept = self.store.root().join("scripts.log");
+        crate::store::write_atomic(&kept, &text).ok()?;
+        Some(kept.display().to_string())
+    }
+}
+
+/// The sandbox's worker: makes the root that the job on standard input names.
+#[must_use]
+pub fn worker(mode: &str) -> ExitCode {
+    sandbox::worker_main(mode, |job, emitter| {
+        let job: Job = serde_json::from_slice(job)
+            .map_err(|error| Error::new(Kind::Sandbox, format!("reading the job: {error}")))?;
+        let folder = job.root();
+        fs::create_dir_all(&folder).io("making", &folder)?;
+        let inside = emitter.inside();
+        let emitter = &*emitter;
+        let progress = |progress: Progress<'_>| {
+            let event = match progress {
+                Progress::Stage(name) => json!({"stage": name}),
+                Progress::Unpacked { package, .. } => json!({"unpacked": package}),
+            };
+            // When the parent is gone, the monitor ends this process.
+            let _ = emitter.event(&event);
+        };
+        let mut runner = Scripts(Chroot::new(&folder, inside, &job.log)?);
+        let assembled = root::unpack(&job, &mut runner, &progress);
+        // Whatever came of it, its mounts must be gone before the root is looked at.
+        runner.0.close()?;
+        root::keep(&job, &assembled?, node::facts::wanted, &progress)?;
+        Ok(Value::Null)
+    })
+}
+
+struct Scripts(Chroot);
+
+impl Runner for Scripts {
+    fn run(&mut self, argv: &[&str], env: &[(&str, &str)], stdin: Option<&[u8]>) -> Result<()> {
+        self.0.run(argv, env, stdin)
+    }
+}

@@ -1,0 +1,112 @@
+//! `nodelith lock`: makes, renews, and compares locks.
+
+use serde_json::{Value, json};
+
+use super::args::Lock as Arguments;
+use super::sources::{Setting, architectures, lock_path};
+use super::{Context, Outcome};
+use crate::error::{Error, Kind, Result};
+use crate::lock::{self, Change, Keep, Lock};
+use crate::profile::Profile;
+use crate::report::Table;
+
+pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Outcome> {
+    let profile = Profile::load(&arguments.subject.profile)?;
+    let architectures = architectures(&profile, &arguments.subject.arch)?;
+    let store = context.store()?;
+    let _use = store.in_use()?;
+    let setting = Setting::new(context, &store, &profile, &arguments.sources)?;
+    if arguments.outdated {
+        return outdated(context, &setting, arguments, &architectures);
+    }
+    let path = lock_path(&arguments.subject);
+    let before = Lock::read(&path)?;
+    let after = match &arguments.update {
+        None => setting.settle_lock(&arguments.subject, &architectures, false)?,
+        Some(names) => {
+            let mut lock = before.clone().unwrap_or_else(|| Lock::new(&profile.name));
+            let keep = match &names[..] {
+                [] => Keep::Nothing,
+                names => Keep::AllBut(names.to_vec()),
+            };
+            for architecture in &architectures {
+                let known = lock.architecture.get(*architecture);
+                let pinned = setting.resolve(architecture, known, &keep)?;
+                lock.architecture.insert((*architecture).to_owned(), pinned);
+            }
+            lock.write(&path)?;
+            lock
+        }
+    };
+    let mut table = Table::new(&["NAME", "BEFORE", "AFTER"]);
+    let mut changed = Vec::new();
+    for architecture in &architectures {
+        let old = before.as_ref().and_then(|lock| lock.architecture.get(*architecture));
+        let changes = lock::changes(old, &after.architecture[*architecture]);
+        changed.extend(changes.iter().map(|change| as_json(architecture, change)));
+        for change in changes {
+            let absent = || "-".to_owned();
+            table.row([
+                change.name,
+                change.before.unwrap_or_else(absent),
+                change.after.unwrap_or_else(absent),
+            ]);
+        }
+    }
+    let text = if changed.is_empty() {
+        format!("{} is up to date", path.display())
+    } else {
+        format!("{}\n\n{}", table.render(), path.display())
+    };
+    let json = json!({
+        "schema": "nodelith.lock-changes", "version": 1, "lock": path, "changes": changed,
+    });
+    context.print(&json, &text)?;
+    Ok(Outcome::Done)
+}
+
+fn as_json(architecture: &str, change: &Change) -> Value {
+    json!({
+        "architecture": architecture, "name": change.name,
+        "before": change.before, "after": change.after,
+    })
+}
+
+fn outdated(
+    context: &Context,
+    setting: &Setting<'_>,
+    arguments: &Arguments,
+    architectures: &[&str],
+) -> Result<Outcome> {
+    let path = lock_path(&arguments.subject);
+    let lock = Lock::read(&path)?.ok_or_else(|| {
+        Error::new(Kind::Resolve, format!("there is no lock `{}`", path.display()))
+            .hint("make one with `nodelith lock`")
+    })?;
+    let mirrors = setting.mirrors()?;
+    let mut table = Table::new(&["NAME", "LOCKED", "NEWEST", "SUITE"]);
+    let mut found = Vec::new();
+    for architecture in architectures {
+        let Some(pinned) = lock.architecture.get(*architecture) else {
+            continue;
+        };
+        let resolver = setting.resolver(&mirrors);
+        let (universe, _) = resolver.universe(setting.profile, architecture)?;
+        for newer in lock::outdated(pinned, &universe) {
+            found.push(json!({
+                "architecture": architecture, "name": newer.name, "locked": newer.locked,
+                "newest": newer.newest, "suite": newer.suite, "security": !newer.ordinary,
+            }));
+            table.row([newer.name, newer.locked, newer.newest, newer.suite]);
+        }
+    }
+    let json = json!({
+        "schema": "nodelith.outdated", "version": 1, "lock": path, "outdated": found,
+    });
+    if found.is_empty() {
+        context.print(&json, &format!("{} has the newest of everything", path.display()))?;
+        return Ok(Outcome::Done);
+    }
+    context.print(&json, &table.render())?;
+    Ok(Outcome::Findings)
+}

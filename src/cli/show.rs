@@ -1,0 +1,124 @@
+//! `nodelith show`: what an image is made of.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::args::Show;
+use super::{Context, Outcome};
+use crate::error::Result;
+use crate::image::annotations;
+use crate::image::read::Image;
+use crate::report::{Table, human_bytes};
+use crate::source::debian::status;
+use crate::tree::image::{ImageTree, read, read_files};
+use crate::tree::{Node, TreePath};
+
+/// dpkg's database, and the longest that is read, in bytes.
+const STATUS: &str = "var/lib/dpkg/status";
+const STATUS_LIMIT: u64 = 64 << 20;
+
+pub(super) fn run(context: &Context, arguments: &Show) -> Result<Outcome> {
+    let image = Image::open(&arguments.image, arguments.arch.as_deref())?;
+    let mut json = json!({
+        "schema": "nodelith.show", "version": 1, "image": arguments.image,
+        "digest": image.manifest.digest, "architecture": image.config.architecture().to_string(),
+        "annotations": image.annotations, "layers": layers_json(&image),
+    });
+    let mut text = format!("{}\n\n{}", heading(&image), layers_text(&image));
+    if arguments.packages || arguments.files {
+        let tree = read(&image)?;
+        if arguments.packages {
+            let packages = packages(&image, &tree)?;
+            let mut table = Table::new(&["PACKAGE", "VERSION"]);
+            for (name, version) in &packages {
+                table.row([name, version]);
+            }
+            text = format!("{text}\n\n{}", table.render());
+            json["packages"] = json!(packages);
+        }
+        if arguments.files {
+            let (lines, list) = files(&tree);
+            text = format!("{text}\n\n{lines}");
+            json["files"] = list;
+        }
+    }
+    context.print(&json, &text)?;
+    Ok(Outcome::Done)
+}
+
+fn heading(image: &Image) -> String {
+    let said = |key: &str| image.annotations.get(key).map_or("-", String::as_str);
+    let rows = [
+        ("image", said(annotations::TITLE).to_owned()),
+        ("version", said(annotations::VERSION).to_owned()),
+        ("architecture", image.config.architecture().to_string()),
+        ("kubernetes", said(annotations::KUBERNETES).to_owned()),
+        ("created", said(annotations::CREATED).to_owned()),
+        ("digest", image.manifest.digest.to_string()),
+    ];
+    let rows = rows.iter().map(|(name, value)| format!("{name:<13} {value}"));
+    rows.collect::<Vec<_>>().join("\n")
+}
+
+fn layers_text(image: &Image) -> String {
+    let mut table = Table::new(&["LAYER", ">FILES", ">SIZE", ">COMPRESSED", "DIGEST"]);
+    for layer in &image.layers {
+        let said = |key: &str| layer.descriptor.annotations.get(key).cloned();
+        let size = said(annotations::LAYER_SIZE).and_then(|size| size.parse().ok());
+        let hex = layer.descriptor.digest.hex();
+        table.row([
+            said(annotations::LAYER).unwrap_or_else(|| "-".to_owned()),
+            said(annotations::LAYER_FILES).unwrap_or_else(|| "-".to_owned()),
+            size.map_or_else(|| "-".to_owned(), human_bytes),
+            human_bytes(layer.descriptor.size),
+            hex[..12].to_owned(),
+        ]);
+    }
+    table.render()
+}
+
+fn layers_json(image: &Image) -> Value {
+    let layers = image.layers.iter().map(|layer| {
+        json!({
+            "id": layer.id(), "digest": layer.descriptor.digest, "diff-id": layer.diff_id,
+            "size": layer.descriptor.size, "media-type": layer.descriptor.media_type,
+        })
+    });
+    layers.collect()
+}
+
+/// The installed packages of an image by name, from dpkg's database.
+pub(super) fn packages(image: &Image, tree: &ImageTree) -> Result<BTreeMap<String, String>> {
+    let path = TreePath::from(STATUS);
+    let found = read_files(image, tree, std::slice::from_ref(&path), STATUS_LIMIT)?;
+    let text = found.get(&path).map(|bytes| String::from_utf8_lossy(bytes));
+    Ok(text.map(|text| status::installed(&text)).unwrap_or_default())
+}
+
+fn files(tree: &ImageTree) -> (String, Value) {
+    let mut lines = Vec::new();
+    let mut list = Vec::new();
+    for (path, entry) in &tree.tree.entries {
+        let (kind, size, target) = match &entry.node {
+            Node::Directory => ('d', 0, None),
+            Node::File { size, .. } => ('-', *size, None),
+            Node::Symlink(target) => ('l', 0, Some(target)),
+            Node::Hardlink(target) => ('h', 0, Some(target)),
+            Node::CharDevice(..) => ('c', 0, None),
+            Node::BlockDevice(..) => ('b', 0, None),
+            Node::Fifo => ('p', 0, None),
+        };
+        let arrow = target.map(|target| format!(" -> {target}")).unwrap_or_default();
+        lines.push(format!(
+            "{kind}{:04o} {:>5}:{:<5} {size:>10} /{path}{arrow}",
+            entry.mode, entry.uid, entry.gid
+        ));
+        list.push(json!({
+            "path": path, "type": kind, "mode": entry.mode, "uid": entry.uid, "gid": entry.gid,
+            "size": size, "target": target, "layer": entry.component,
+            "digest": tree.files.get(path).map(|file| file.digest),
+        }));
+    }
+    (lines.join("\n"), Value::Array(list))
+}

@@ -1,0 +1,226 @@
+//! What verbs that read archives share: mirrors, downloads, settling the lock.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::Context;
+use super::args::{Sources, Subject};
+use crate::digest::Digest;
+use crate::error::{Context as _, Error, Kind, Result};
+use crate::lock::{self, Keep, Lock, Pinned, Resolver};
+use crate::profile::Profile;
+use crate::report::{Report, Unit};
+use crate::source::debian::mirror::{MAIN, MirrorOptions, Mirrors, Named, SECURITY};
+use crate::source::fetch::{Download, FetchOptions, Fetcher};
+use crate::store::Store;
+
+/// Where a verb's inputs come from.
+pub(super) struct Setting<'a> {
+    pub store: &'a Store,
+    pub report: &'a Report,
+    pub profile: &'a Profile,
+    pub fetcher: Fetcher,
+    sources: &'a Sources,
+}
+
+impl<'a> Setting<'a> {
+    pub fn new(
+        context: &'a Context,
+        store: &'a Store,
+        profile: &'a Profile,
+        sources: &'a Sources,
+    ) -> Result<Self> {
+        if let Some(vendor) = &sources.vendor
+            && !vendor.is_dir()
+        {
+            let message = format!("there is no vendor folder `{}`", vendor.display());
+            return Err(Error::new(Kind::Usage, message).hint("`nodelith vendor` makes one"));
+        }
+        let options = FetchOptions {
+            ca_files: sources.ca.clone(),
+            offline: sources.offline || sources.vendor.is_some(),
+            ..FetchOptions::default()
+        };
+        Ok(Self {
+            store,
+            report: &context.report,
+            profile,
+            fetcher: Fetcher::new(store.clone(), context.report.clone(), options),
+            sources,
+        })
+    }
+
+    /// Where the archives are.
+    pub fn mirrors(&self) -> Result<Mirrors> {
+        let debian = self.profile.debian.as_ref();
+        let repositories = debian.iter().flat_map(|debian| &debian.repositories);
+        let mut options = MirrorOptions {
+            command_line: Named {
+                mirror: self.sources.mirror.clone(),
+                security: self.sources.security_mirror.clone(),
+            },
+            profile: Named {
+                mirror: debian.and_then(|debian| debian.mirror.clone()),
+                security: debian.and_then(|debian| debian.security_mirror.clone()),
+            },
+            fallbacks: self.sources.fallback_mirror.clone(),
+            further: repositories
+                .map(|repository| (repository.name.to_string(), repository.url.to_string()))
+                .collect(),
+            ..MirrorOptions::default()
+        };
+        options
+            .fallbacks
+            .extend(debian.iter().flat_map(|debian| debian.fallback_mirrors.clone()));
+        if let Some(vendor) = &self.sources.vendor {
+            let vendor = std::path::absolute(vendor).io("finding", vendor)?;
+            let place = |archive: &str| vendor.join(vendored(archive, "")).display().to_string();
+            options.command_line.mirror = Some(place(MAIN));
+            options.command_line.security = Some(place(SECURITY));
+            options.fallbacks.clear();
+            for (name, url) in &mut options.further {
+                *url = place(name);
+            }
+        }
+        Mirrors::discover(&options, Path::new("/"))
+    }
+
+    /// Puts into the store what the vendor folder has of the pinned local files.
+    pub fn adopt_vendored(&self, pinned: &Pinned) -> Result<()> {
+        let Some(vendor) = &self.sources.vendor else {
+            return Ok(());
+        };
+        let vendor = std::path::absolute(vendor).io("finding", vendor)?;
+        let items: Vec<Download> = pinned
+            .file
+            .iter()
+            .map(|file| Download {
+                urls: vec![vendor.join(vendored_file(&file.digest)).display().to_string()],
+                digest: file.digest,
+                size: Some(file.size),
+                name: file.path.clone(),
+            })
+            .collect();
+        let task = self.report.task("vendored", None, Unit::Bytes);
+        self.fetcher.download(&items, &task)
+    }
+
+    /// The lock of these architectures: read, made where there is none, renewed
+    /// where the profile chooses other inputs now.
+    pub fn settle_lock(
+        &self,
+        subject: &Subject,
+        architectures: &[&str],
+        locked: bool,
+    ) -> Result<Lock> {
+        let path = lock_path(subject);
+        let found = Lock::read(&path)?;
+        let mut lock = found.clone().unwrap_or_else(|| Lock::new(&self.profile.name));
+        lock.profile.clone_from(&self.profile.name);
+        lock.format = crate::layer::FORMAT;
+        for architecture in architectures {
+            if !lock.fits(self.profile, architecture) {
+                if locked {
+                    return Err(not_locked(&path, found.is_some()));
+                }
+                let keep = Keep::Everything;
+                let pinned = self.resolve(architecture, lock.architecture.get(*architecture), &keep)?;
+                lock.architecture.insert((*architecture).to_owned(), pinned);
+            } else if let Some(pinned) = lock.architecture.get_mut(*architecture) {
+                self.renew_files(pinned, &path, locked)?;
+            }
+        }
+        if found.as_ref() != Some(&lock) {
+            lock.write(&path)?;
+            self.report.note(&format!("wrote the lock `{}`", path.display()));
+        }
+        Ok(lock)
+    }
+
+    /// Resolves the profile for one architecture.
+    pub fn resolve(
+        &self,
+        architecture: &str,
+        before: Option<&Pinned>,
+        keep: &Keep,
+    ) -> Result<Pinned> {
+        let mirrors = self.mirrors()?;
+        self.resolver(&mirrors).resolve(self.profile, architecture, before, keep)
+    }
+
+    /// What resolves profiles.
+    pub fn resolver<'b>(&'b self, mirrors: &'b Mirrors) -> Resolver<'b> {
+        Resolver {
+            store: self.store,
+            report: self.report,
+            fetcher: &self.fetcher,
+            mirrors,
+            keyring: &self.sources.keyring,
+            ignore_valid_until: self.sources.ignore_valid_until,
+            now: Timestamp::now(),
+        }
+    }
+
+    /// Pins local files anew that changed since the lock was made.
+    fn renew_files(&self, pinned: &mut Pinned, path: &Path, locked: bool) -> Result<()> {
+        let named = self.profile.local_files();
+        // A file that is not there may still be in the store; the build will tell.
+        if named.iter().any(|file| !file.absolute().exists()) {
+            return Ok(());
+        }
+        let files = lock::local_files(&named)?;
+        if files == pinned.file {
+            return Ok(());
+        }
+        if locked {
+            return Err(not_locked(path, true));
+        }
+        pinned.file = files;
+        Ok(())
+    }
+}
+
+/// The architectures that were asked for, or the profile's.
+pub(super) fn architectures<'a>(profile: &'a Profile, asked: &[String]) -> Result<Vec<&'a str>> {
+    let known: Vec<&str> = profile.architectures.iter().map(|one| one.name()).collect();
+    if asked.is_empty() {
+        return Ok(known);
+    }
+    asked
+        .iter()
+        .map(|name| {
+            known.iter().copied().find(|one| one == name).ok_or_else(|| {
+                let message = format!("the profile is not made for `{name}`");
+                let hint = format!("it is for {}; see `architecture` in it", known.join(", "));
+                Error::new(Kind::Usage, message).hint(hint)
+            })
+        })
+        .collect()
+}
+
+/// Where the lock is.
+pub(super) fn lock_path(subject: &Subject) -> PathBuf {
+    let default = || lock::default_path(&subject.profile);
+    subject.lock.clone().unwrap_or_else(default)
+}
+
+fn not_locked(path: &Path, exists: bool) -> Error {
+    let path = path.display();
+    let message = if exists {
+        format!("the lock `{path}` is not what the profile asks for, and `--locked` forbids to change it")
+    } else {
+        format!("there is no lock `{path}`, and `--locked` forbids to make one")
+    };
+    Error::new(Kind::Resolve, message).hint("run `nodelith lock` and keep the lock with the profile")
+}
+
+/// Where a package stands in a vendor folder.
+pub(super) fn vendored(archive: &str, path: &str) -> PathBuf {
+    Path::new("pool").join(archive).join(path)
+}
+
+/// Where a local file stands in a vendor folder.
+pub(super) fn vendored_file(digest: &Digest) -> PathBuf {
+    Path::new("files").join(digest.hex())
+}

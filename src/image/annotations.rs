@@ -1,0 +1,79 @@
+//! Every annotation that we write, under one prefix, and those of the OCI image
+//! specification ("Annotations", pre-defined keys) that we use.
+
+/// The prefix of all our annotations and labels.
+pub const PREFIX: &str = "io.nodelith.";
+
+/// The format number, on manifests and on a layout's descriptors.
+pub const FORMAT: &str = "io.nodelith.format";
+/// The profile's name, on manifests.
+pub const PROFILE: &str = "io.nodelith.profile";
+/// The digest of the lock, on manifests.
+pub const LOCK: &str = "io.nodelith.lock";
+/// The Kubernetes version, on manifests.
+pub const KUBERNETES: &str = "io.nodelith.kubernetes";
+/// Where crictl comes from if not from upstream (`builtin`), on manifests.
+pub const CRICTL: &str = "io.nodelith.crictl";
+/// A layer's id in the plan, on layer descriptors.
+pub const LAYER: &str = "io.nodelith.layer";
+/// The number of a layer's entries other than directories, on layer descriptors.
+pub const LAYER_FILES: &str = "io.nodelith.layer.files";
+/// A layer's uncompressed size in bytes, on layer descriptors.
+pub const LAYER_SIZE: &str = "io.nodelith.layer.size";
+
+/// The tag, on a layout's descriptors.
+pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// The image's time (RFC 3339), on manifests.
+pub const CREATED: &str = "org.opencontainers.image.created";
+/// The image's id, on manifests.
+pub const TITLE: &str = "org.opencontainers.image.title";
+/// The image's version, on manifests.
+pub const VERSION: &str = "org.opencontainers.image.version";
+
+/// Our own annotations: key, where it stands, what it says.
+pub const ALL: &[(&str, &str, &str)] = &[
+    (
+        FORMAT,
+        "manifest, layout descriptor",
+        "the format number that decided the bytes",
+    ),
+    (PROFILE, "manifest", "the name of the profile"),
+    (
+        LOCK,
+        "manifest",
+        "the digest of the lock that pins all inputs",
+    ),
+    (
+        KUBERNETES,
+        "manifest",
+        "the Kubernetes version that the node is made for",
+    ),
+    (
+        CRICTL,
+        "manifest",
+        "where crictl comes from, if not from upstream",
+    ),
+    (LAYER, "layer descriptor", "the layer's id in the plan"),
+    (
+        LAYER_FILES,
+        "layer descriptor",
+        "how many entries other than directories it holds",
+    ),
+    (
+        LAYER_SIZE,
+        "layer descriptor",
+        "its uncompressed size in bytes",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn all_have_the_prefix_and_stand_once() {
+        let mut seen = std::collections::BTreeSet::new();
+        for (key, place, says) in super::ALL {
+            assert!(key.starts_with(super::PREFIX) && seen.insert(key));
+            assert!(!place.is_empty() && !says.is_empty());
+        }
+    }
+}

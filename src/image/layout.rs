@@ -1,0 +1,241 @@
+//! Writes an image layout (OCI image specification, "Image Layout").
+//!
+//! Blobs come first, then `index.json` is renamed into place: that is the
+//! moment at which the image is there. Killed at any other moment, the layout
+//! still holds the image that it held before. Blobs that nothing refers to any
+//! more are removed last.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, Permissions};
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FlockOperation;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::manifest::{Built, Descriptor, index, top};
+use super::{INDEX, MANIFEST, annotations};
+use crate::digest::Digest;
+use crate::error::{Context, Error, Kind, Result};
+use crate::layer::FORMAT;
+use crate::store::{Store, write_atomic};
+
+/// The file that marks a layout, and what stands in it.
+const MARK: (&str, &str) = ("oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);
+
+/// The greatest JSON document that is read.
+pub(super) const MAX_JSON: u64 = 8 << 20;
+
+/// What came of writing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The manifest's digest, or the index's if there are several architectures.
+    pub digest: Digest,
+    /// Whether the layout held this already.
+    pub unchanged: bool,
+}
+
+/// Writes images of one name for different architectures into `folder`.
+///
+/// Images that an earlier call wrote there are replaced; other makers' stay.
+///
+/// # Errors
+/// When `folder` holds something other than a layout, a blob is not in the
+/// store, or writing fails.
+pub fn write(store: &Store, folder: &Path, tag: Option<&str>, images: &[Built]) -> Result<Written> {
+    let mut descriptor = top(store, images)?;
+    let digest = descriptor.digest;
+    descriptor
+        .annotations
+        .insert(annotations::FORMAT.into(), FORMAT.to_string());
+    if let Some(tag) = tag {
+        descriptor
+            .annotations
+            .insert(annotations::REF_NAME.into(), tag.to_owned());
+    }
+    let blobs_folder = prepare(folder)?;
+    let _lock = lock(folder)?;
+
+    let foreign = foreign(folder)?;
+    let ours = serde_json::to_value(&descriptor).io("writing", folder)?;
+    let manifests: Vec<&Value> = foreign.iter().chain([&ours]).collect();
+    let index_bytes = index(&manifests)?;
+    let index_path = folder.join("index.json");
+    let before = fs::read(&index_path).ok();
+
+    let mut wanted: Vec<&Descriptor> = images.iter().flat_map(Built::blobs).collect();
+    wanted.push(&descriptor);
+    let mut new = false;
+    for blob in &wanted {
+        new |= place(store, &blobs_folder, blob)?;
+    }
+    let marked = fs::read(folder.join(MARK.0)).is_ok_and(|bytes| bytes == MARK.1.as_bytes());
+    if !marked {
+        write_atomic(&folder.join(MARK.0), MARK.1.as_bytes())?;
+    }
+    let unchanged = !new && marked && before.as_deref() == Some(&index_bytes);
+    if !unchanged {
+        write_atomic(&index_path, &index_bytes)?;
+    }
+    let mut keep: BTreeSet<Digest> = wanted.iter().map(|blob| blob.digest).collect();
+    let known = foreign
+        .iter()
+        .all(|entry| referenced(&blobs_folder, entry, &mut keep, 0).is_some());
+    if known {
+        sweep(folder, &blobs_folder, &keep);
+    }
+    Ok(Written { digest, unchanged })
+}
+
+/// Makes the layout's folders, with modes that no umask changes.
+fn prepare(folder: &Path) -> Result<PathBuf> {
+    if let Ok(names) = fs::read_dir(folder) {
+        for name in names {
+            let name = name.io("listing", folder)?.file_name();
+            let name = name.to_string_lossy();
+            if !matches!(&*name, "blobs" | "oci-layout" | "index.json")
+                && !name.starts_with(".new-")
+            {
+                let message = format!(
+                    "`{}` is not an image layout: it holds `{name}`",
+                    folder.display()
+                );
+                return Err(Error::new(Kind::Usage, message)
+                    .hint("choose another folder for the image, or empty this one"));
+            }
+        }
+    }
+    if let Some(parent) = folder.parent() {
+        fs::create_dir_all(parent).io("making", parent)?;
+    }
+    let blobs = folder.join("blobs");
+    let sha256 = blobs.join("sha256");
+    for path in [folder, &blobs, &sha256] {
+        if !path.is_dir() {
+            fs::create_dir(path).io("making", path)?;
+        }
+        // Someone else's folder may refuse, and then keeps its mode.
+        let _ = fs::set_permissions(path, Permissions::from_mode(0o755));
+    }
+    Ok(sha256)
+}
+
+/// One writer at a time.
+fn lock(folder: &Path) -> Result<File> {
+    let file = File::open(folder).io("opening", folder)?;
+    rustix::fs::flock(&file, FlockOperation::LockExclusive).io("locking", folder)?;
+    Ok(file)
+}
+
+/// Entries of the index there is that no call of ours wrote.
+fn foreign(folder: &Path) -> Result<Vec<Value>> {
+    #[derive(Deserialize)]
+    struct Index {
+        manifests: Vec<Value>,
+    }
+    let path = folder.join("index.json");
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let index: Index = serde_json::from_slice(&read_small(&path)?).map_err(|error| {
+        Error::io("reading", &path, error).hint("choose another folder, or remove this one")
+    })?;
+    let is_ours = |entry: &Value| !entry["annotations"][annotations::FORMAT].is_null();
+    Ok(index
+        .manifests
+        .into_iter()
+        .filter(|entry| !is_ours(entry))
+        .collect())
+}
+
+/// Puts a blob into the layout; says whether it was not there.
+fn place(store: &Store, folder: &Path, blob: &Descriptor) -> Result<bool> {
+    let path = folder.join(blob.digest.hex());
+    if fs::symlink_metadata(&path).is_ok_and(|there| there.is_file() && there.len() == blob.size) {
+        return Ok(false);
+    }
+    let source = store.blob_path(&blob.digest);
+    if !store.has(&blob.digest, Some(blob.size)) {
+        return Err(Error::new(
+            Kind::Io,
+            format!("blob {} is not in the store", blob.digest),
+        )
+        .hint("it may have been pruned during the build: build again"));
+    }
+    let _ = fs::remove_file(&path); // one of another size
+    if fs::hard_link(&source, &path).is_err() {
+        // Another file system, or no right to link: copy, aside and then into place.
+        let aside = tempfile::Builder::new()
+            .prefix(".new-")
+            .tempfile_in(folder)
+            .io("making a file in", folder)?;
+        fs::copy(&source, aside.path()).io("copying to", &path)?;
+        fs::set_permissions(aside.path(), Permissions::from_mode(0o444)).io("copying to", &path)?;
+        aside
+            .persist(&path)
+            .map_err(|error| error.error)
+            .io("copying to", &path)?;
+    }
+    Ok(true)
+}
+
+/// Adds all blobs that an index entry refers to; none if something in it is not known.
+fn referenced(folder: &Path, entry: &Value, keep: &mut BTreeSet<Digest>, depth: u8) -> Option<()> {
+    const MOST_NESTED: u8 = 4;
+    let digest: Digest = entry["digest"].as_str()?.parse().ok()?;
+    keep.insert(digest);
+    if depth > MOST_NESTED {
+        return None;
+    }
+    let document: Value =
+        serde_json::from_slice(&read_small(&folder.join(digest.hex())).ok()?).ok()?;
+    match entry["mediaType"].as_str()? {
+        MANIFEST => {
+            let blobs = document["layers"]
+                .as_array()?
+                .iter()
+                .chain([&document["config"]]);
+            for blob in blobs {
+                keep.insert(blob["digest"].as_str()?.parse().ok()?);
+            }
+            Some(())
+        }
+        INDEX => document["manifests"]
+            .as_array()?
+            .iter()
+            .try_for_each(|inner| referenced(folder, inner, keep, depth + 1)),
+        _ => None,
+    }
+}
+
+/// Removes what nothing refers to. Failing at it harms nothing.
+fn sweep(folder: &Path, blobs: &Path, keep: &BTreeSet<Digest>) {
+    let keep: BTreeSet<String> = keep.iter().map(Digest::hex).collect();
+    for (place, all) in [(blobs, true), (folder, false)] {
+        for entry in fs::read_dir(place).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let left_over = name.to_string_lossy().starts_with(".new-");
+            if left_over || (all && !name.to_str().is_some_and(|name| keep.contains(name))) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+fn read_small(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).io("opening", path)?;
+    file.take(MAX_JSON + 1)
+        .read_to_end(&mut bytes)
+        .io("reading", path)?;
+    if bytes.len() as u64 > MAX_JSON {
+        return Err(Error::io(
+            "reading",
+            path,
+            "it is too large to be what it should be",
+        ));
+    }
+    Ok(bytes)
+}

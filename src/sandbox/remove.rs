@@ -1,0 +1,62 @@
+//! Removing what belongs to ids that only the sandbox can handle.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::choose::Chosen;
+use super::parent;
+use super::protocol::REMOVE;
+use crate::error::{Context, Result};
+use crate::store::Store;
+
+/// Removes `path` and all below it, in a worker if it holds files of subordinate
+/// ids. Symbolic links are not followed; nothing there is no failure.
+///
+/// # Errors
+/// When something cannot be removed.
+pub fn remove_tree(chosen: &Chosen, path: &Path) -> Result<()> {
+    let outside = remove(path);
+    if outside.is_ok() || !chosen.has_foreign_files() {
+        return outside;
+    }
+    parent::send(chosen, REMOVE, &[path], &mut |_| {})
+}
+
+/// Removes what builds that were killed left in the store; returns how many folders.
+///
+/// # Errors
+/// When the store cannot be listed or something cannot be removed.
+pub fn clear_abandoned(store: &Store, chosen: &Chosen) -> Result<usize> {
+    let abandoned = store.abandoned()?;
+    for folder in &abandoned {
+        remove_tree(chosen, folder)?;
+    }
+    Ok(abandoned.len())
+}
+
+/// The worker's side.
+pub(super) fn serve(job: &[u8]) -> Result<Value> {
+    let paths: Vec<PathBuf> = serde_json::from_slice(job).io("reading", "the sandbox's job")?;
+    for path in paths {
+        remove(&path)?;
+    }
+    Ok(Value::Null)
+}
+
+fn remove(path: &Path) -> Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        // Another process may have been clearing at the same time.
+        Err(error) if error.kind() != ErrorKind::NotFound || path.symlink_metadata().is_ok() => {
+            Err(error).io("removing", path)
+        }
+        _ => Ok(()),
+    }
+}
