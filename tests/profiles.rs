@@ -1,5 +1,7 @@
 //! The shipped profiles load, and the JSON schema says the same as the loader.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::path::{Path, PathBuf};
 
 use nodelith::profile::file::Architecture;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::der;
 use super::draft::Draft;
 use crate::digest::Digest;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::profile::file::Authority;
 use crate::tree::Node;
 
@@ -91,18 +91,14 @@ fn read(draft: &Draft<'_>, authority: &Authority) -> Result<(String, String, Str
             Ok((name, text.to_string(), text.to_string()))
         }
         Authority::File(file) => {
-            let bytes = draft.local.read(file).map_err(|error| {
-                match draft
-                    .profile
-                    .place(&["certificates", "authorities"], Some(file.path()))
-                {
-                    Some(place) if error.place().is_none() => error.at(place),
-                    _ => error,
-                }
-            })?;
+            let keys = ["certificates", "authorities"];
+            let bytes = draft
+                .local
+                .read(file)
+                .map_err(|error| draft.locate(error, &keys, file.path()))?;
             let text = String::from_utf8(bytes).map_err(|_| {
                 let message = format!("`{file}` is not text");
-                Error::new(Kind::Usage, message).hint(
+                draft.refuse(message, &keys, file.path()).hint(
                     "give certificates in PEM form (`openssl x509 -inform der` converts them)",
                 )
             })?;

@@ -2,7 +2,7 @@
 //!
 //! OpenSSL looks certificates up in a folder by a hash of their subject: the
 //! first four bytes, taken as a little-endian number, of the SHA-1 digest of
-//! the *canonical* name (X509_NAME_hash). Canonical means: every text becomes
+//! the *canonical* name (`X509_NAME_hash`). Canonical means: every text becomes
 //! UTF-8, ASCII letters become small, blanks are trimmed and folded, and the
 //! outermost header is left off. SHA-1 is here a name, not a protection.
 

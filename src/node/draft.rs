@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{COMPONENT, Configuration, LocalFiles, RootFacts};
 use crate::error::{Error, Kind};
 use crate::profile::Profile;
-use crate::tree::{Content, Entry, FIXED_TIME, Node, TreePath};
+use crate::tree::{Content, Entry, FIXED_TIME, Node};
 
 /// What every part of the configuration reads, and what it adds to.
 pub(super) struct Draft<'a> {
@@ -165,15 +165,19 @@ impl<'a> Draft<'a> {
 
     /// An error in the profile, at the place of `item` within the value of `keys`.
     pub(super) fn refuse(&self, message: impl Into<String>, keys: &[&str], item: &str) -> Error {
-        let error = Error::new(Kind::Usage, message);
+        self.locate(Error::new(Kind::Usage, message), keys, item)
+    }
+
+    /// Gives an error the place of `item` within the value of `keys`.
+    pub(super) fn locate(&self, error: Error, keys: &[&str], item: &str) -> Error {
         let item = (!item.is_empty()).then_some(item);
-        match self
+        let place = self
             .profile
             .place(keys, item)
-            .or_else(|| self.profile.place(keys, None))
-        {
-            Some(place) => error.at(place),
-            None => error,
+            .or_else(|| self.profile.place(keys, None));
+        match place {
+            Some(place) if error.place().is_none() => error.at(place),
+            _ => error,
         }
     }
 }

@@ -6,6 +6,7 @@ use super::users::Accounts;
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::profile::file::File;
+use crate::profile::value::FileMode;
 use crate::tree::{Node, TreePath};
 
 pub(super) fn configure(draft: &mut Draft<'_>, accounts: &Accounts) -> Result<()> {
@@ -60,10 +61,7 @@ fn one(draft: &mut Draft<'_>, file: &File, path: &str, accounts: &Accounts) -> R
         })
     };
     let access = Access {
-        mode: file
-            .mode
-            .as_ref()
-            .map_or(0o644, crate::profile::value::FileMode::bits),
+        mode: file.mode.as_ref().map_or(0o644, FileMode::bits),
         uid: accounts
             .user(user)
             .ok_or_else(|| unknown("user", user, accounts.nearest_user(user)))?,
@@ -75,13 +73,7 @@ fn one(draft: &mut Draft<'_>, file: &File, path: &str, accounts: &Accounts) -> R
         draft.bytes(path, text.as_bytes(), access);
         Digest::of(text.as_bytes()).to_string()
     } else if let Some(source) = &file.source {
-        let located = |error: crate::error::Error| match draft
-            .profile
-            .place(&["files", "source"], Some(source.path()))
-        {
-            Some(place) if error.place().is_none() => error.at(place),
-            _ => error,
-        };
+        let located = |error| draft.locate(error, &["files", "source"], source.path());
         if UNIT_FOLDERS
             .iter()
             .any(|folder| TreePath::from(path).is_within(folder.as_bytes()))

@@ -1,6 +1,7 @@
 //! Kernel settings, modules, the kernel command line, and os-release.
 
 use super::draft::Draft;
+use crate::profile::value::{Argument, ModuleName};
 
 /// After Debian's and systemd's own (`10-` to `50-`).
 const SYSCTL: &str = "usr/lib/sysctl.d/90-nodelith.conf";
@@ -36,7 +37,7 @@ fn modules(draft: &mut Draft<'_>) {
         (MODULES, "", &modules.load, "loaded"),
         (BLACKLIST, "blacklist ", &modules.blacklist, "blacklisted"),
     ] {
-        let mut names: Vec<_> = list.iter().map(|module| module.as_str()).collect();
+        let mut names: Vec<_> = list.iter().map(ModuleName::as_str).collect();
         names.sort_unstable();
         if names.is_empty() {
             continue;
@@ -56,7 +57,7 @@ fn command_line(draft: &mut Draft<'_>) {
         .kernel
         .command_line
         .iter()
-        .map(|argument| argument.as_str())
+        .map(Argument::as_str)
         .collect();
     if arguments.is_empty() {
         return;
@@ -66,7 +67,7 @@ fn command_line(draft: &mut Draft<'_>) {
     draft.set("kernel command line", line);
 }
 
-/// Adds IMAGE_ID and IMAGE_VERSION (os-release(5)) to the root's own file.
+/// Adds `IMAGE_ID` and `IMAGE_VERSION` (os-release(5)) to the root's own file.
 fn os_release(draft: &mut Draft<'_>) {
     let (id, version) = (&draft.profile.name, &draft.profile.version);
     let mut text = String::new();

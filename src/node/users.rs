@@ -8,6 +8,7 @@ use super::draft::{Access, Draft};
 use crate::error::Result;
 use crate::profile::explain::nearest;
 use crate::profile::file::User;
+use crate::profile::value::{Id, UserName};
 use crate::tree::{FIXED_TIME, Node};
 
 /// The day of the last password change: the fixed time, in days. A real date
@@ -212,7 +213,7 @@ fn add(draft: &mut Draft<'_>, tables: &mut Tables, user: &User) -> Result<()> {
             "uid {uid} gid {gid} home {home} groups {} keys {} password {}",
             user.groups
                 .iter()
-                .map(|group| group.as_str())
+                .map(UserName::as_str)
                 .collect::<Vec<_>>()
                 .join(","),
             user.ssh_keys.len(),
@@ -255,7 +256,7 @@ fn user_number(draft: &Draft<'_>, tables: &Tables, user: &User, system: bool) ->
         .users
         .iter()
         .filter_map(|other| other.uid)
-        .map(crate::profile::value::Id::get);
+        .map(Id::get);
     let groups: BTreeSet<u32> = tables.group.numbers(2).into_values().collect();
     let reserved: BTreeSet<u32> = taken.iter().copied().chain(asked).collect();
     match user.uid {
@@ -298,7 +299,7 @@ fn own_group(
     let name = user.name.as_str();
     let groups = tables.group.numbers(2);
     let taken: BTreeSet<u32> = groups.values().copied().collect();
-    if let Some(gid) = user.gid.map(crate::profile::value::Id::get)
+    if let Some(gid) = user.gid.map(Id::get)
         && taken.contains(&gid)
     {
         return Ok(gid);

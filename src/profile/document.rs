@@ -54,9 +54,7 @@ impl Document {
 type Key<'a> = Spanned<std::borrow::Cow<'a, str>>;
 
 fn find_in_table(table: &DeTable<'_>, keys: &[&str], item: Option<&str>) -> Option<Range<usize>> {
-    let Some((first, rest)) = keys.split_first() else {
-        return None;
-    };
+    let (first, rest) = keys.split_first()?;
     let (key, value): (&Key<'_>, _) = table.iter().find(|(key, _)| key.get_ref() == first)?;
     if !rest.is_empty() {
         return find_below(value, rest, item);
@@ -98,7 +96,7 @@ fn collect_in_table(table: &DeTable<'_>, keys: &[&str], item: &str, spans: &mut 
             _ if rest.is_empty() => collect(value, item, spans),
             DeValue::Table(table) => collect_in_table(table, rest, item, spans),
             DeValue::Array(values) => {
-                for value in values.iter() {
+                for value in values {
                     if let DeValue::Table(table) = value.get_ref() {
                         collect_in_table(table, rest, item, spans);
                     }
@@ -114,7 +112,7 @@ fn collect(value: &Spanned<DeValue<'_>>, item: &str, spans: &mut Vec<Range<usize
     match value.get_ref() {
         DeValue::String(text) if text == item => spans.push(value.span()),
         DeValue::Array(values) => {
-            for value in values.iter() {
+            for value in values {
                 collect(value, item, spans);
             }
         }

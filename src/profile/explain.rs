@@ -65,8 +65,10 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|known| {
             let other = plain(known);
             let mut score = strsim::jaro_winkler(&name, &other);
-            if strsim::damerau_levenshtein(&name, &other) <= 1 + name.len() / 5 {
-                score += 0.2;
+            // One slip in a short word, two in a longer one.
+            let slips = strsim::damerau_levenshtein(&name, &other);
+            if name.len() >= 3 && slips <= 1 + name.len() / 5 {
+                score += 1.0;
             }
             (score, known)
         })

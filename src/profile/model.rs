@@ -185,7 +185,7 @@ impl Profile {
             .debian
             .iter()
             .flat_map(|debian| &debian.packages)
-            .map(|p| p.as_str());
+            .map(PackageChoice::as_str);
         let components = [
             component(
                 self.containerd.source,

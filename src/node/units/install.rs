@@ -7,7 +7,7 @@ use super::super::facts::UNIT_FOLDERS;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Install {
     pub(super) alias: Vec<String>,
-    /// WantedBy=, RequiredBy=, UpheldBy=.
+    /// `WantedBy=`, `RequiredBy=`, `UpheldBy=`.
     pub(super) pulls: [Vec<String>; 3],
     pub(super) also: Vec<String>,
     pub(super) default_instance: Option<String>,

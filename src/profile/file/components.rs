@@ -65,7 +65,7 @@ pub struct Containerd {
     pub concurrent_downloads: Option<u16>,
     /// How long a pull may stand still. Default: containerd's.
     pub pull_progress_timeout: Option<TimeSpan>,
-    /// Whether containers get SELinux labels. Default: false.
+    /// Whether containers get `SELinux` labels. Default: false.
     pub selinux: Option<bool>,
     /// Whether devices are owned by the container's user. Default: false.
     pub device_ownership: Option<bool>,
@@ -201,7 +201,7 @@ pub struct Kubelet {
     pub file: Option<LocalFile>,
     /// Command line flags by name.
     pub flags: BTreeMap<FlagName, Scalar>,
-    /// Fields of KubeletConfiguration.
+    /// Fields of `KubeletConfiguration`.
     pub config: FreeForm,
 }
 

@@ -30,9 +30,9 @@ use super::value::{
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 #[schemars(title = "Nodelith profile")]
 pub struct ProfileFile {
-    /// The image's name; os-release's IMAGE_ID and the output folder's name.
+    /// The image's name; os-release's `IMAGE_ID` and the output folder's name.
     pub name: Option<Name>,
-    /// The image's version; os-release's IMAGE_VERSION and the image's tag. Default: `1`.
+    /// The image's version; os-release's `IMAGE_VERSION` and the image's tag. Default: `1`.
     pub version: Option<ImageVersion>,
     /// What the image is for, in one line.
     pub description: Option<PlainText>,

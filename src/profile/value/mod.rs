@@ -6,6 +6,7 @@
 
 pub(super) mod local;
 mod number;
+mod rules;
 mod scalar;
 mod text;
 

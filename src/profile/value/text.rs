@@ -6,6 +6,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::Refusal;
+use super::rules::{
+    absolute_path, account, all, argument, image_reference, is_letter_digit, is_lower_digit,
+    kubernetes_version, package_choice, registry_host, release, span, ssh_key, starts, unit_name,
+    url, user_name,
+};
 
 /// Defines a checked text: its name, what it is called, an example, the pattern
 /// that the JSON schema gives, and the check.
@@ -102,11 +107,11 @@ macro_rules! texts {
 }
 
 texts! {
-    /// The name of an image: also its os-release IMAGE_ID.
+    /// The name of an image: also its os-release `IMAGE_ID`.
     Name: "a name (lower-case letters, digits, `.`, `_`, `-`)", "quickstart",
         r"^[a-z0-9][a-z0-9._-]{0,63}$",
         |text| text.len() <= 64 && starts(text, is_lower_digit) && all(text, is_lower_digit, "._-");
-    /// The version of an image: also its os-release IMAGE_VERSION and its tag.
+    /// The version of an image: also its os-release `IMAGE_VERSION` and its tag.
     ImageVersion: "an image version (lower-case letters, digits, `.`, `_`, `-`)", "1.4.0",
         r"^[a-z0-9][a-z0-9._-]{0,127}$",
         |text| text.len() <= 128 && starts(text, is_lower_digit) && all(text, is_lower_digit, "._-");
@@ -203,7 +208,7 @@ texts! {
         r"^/[^\u0000-\u001f]+$",
         |text| text.len() > 1 && text.starts_with('/') && !text.contains(char::is_control)
             && globset::Glob::new(text).is_ok();
-    /// One public key as authorized_keys holds it.
+    /// One public key as `authorized_keys` holds it.
     SshKey: "a public SSH key on one line", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB3f person",
         r"^[^\u0000-\u001f]*(ssh-|ecdsa-|sk-)[a-z0-9@.-]+ AAAA[A-Za-z0-9+/=]+( [^\u0000-\u001f]*)?$",
         ssh_key;
@@ -234,235 +239,6 @@ fn refusal(text: &str, what: &str, example: &str) -> Refusal {
         text => format!("`{}` is not {what}", text.escape_debug()),
     };
     Refusal::new(message, format!("write it like `{example}`"))
-}
-
-fn is_lower_digit(c: char) -> bool {
-    c.is_ascii_lowercase() || c.is_ascii_digit()
-}
-
-fn is_letter_digit(c: char) -> bool {
-    c.is_ascii_alphanumeric()
-}
-
-fn starts(text: &str, allowed: fn(char) -> bool) -> bool {
-    text.chars().next().is_some_and(allowed)
-}
-
-fn all(text: &str, allowed: fn(char) -> bool, others: &str) -> bool {
-    text.chars().all(|c| allowed(c) || others.contains(c))
-}
-
-/// A number without leading zeros of at most `digits` digits.
-fn number(text: &str, digits: usize) -> Option<u32> {
-    let plain = !text.is_empty()
-        && text.len() <= digits
-        && text.bytes().all(|byte| byte.is_ascii_digit())
-        && (text == "0" || !text.starts_with('0'));
-    plain.then(|| text.parse().ok()).flatten()
-}
-
-fn kubernetes_version(text: &str) -> bool {
-    if text == "none" {
-        return true;
-    }
-    let Some(rest) = text.strip_prefix("1.") else {
-        return false;
-    };
-    let (minor, patch) = match rest.split_once('.') {
-        Some((minor, patch)) => (minor, Some(patch)),
-        None => (rest, None),
-    };
-    number(minor, 3).is_some_and(|minor| minor >= 18)
-        && patch.is_none_or(|patch| number(patch, 4).is_some())
-}
-
-fn release(text: &str) -> bool {
-    let (numbers, rest) = match text.split_once('-') {
-        Some((numbers, rest)) => (numbers, Some(rest)),
-        None => (text, None),
-    };
-    let parts: Vec<_> = numbers.split('.').collect();
-    (2..=3).contains(&parts.len())
-        && parts
-            .iter()
-            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
-        && rest.is_none_or(|rest| !rest.is_empty() && all(rest, is_lower_digit, "."))
-}
-
-fn package_choice(text: &str) -> bool {
-    let (head, version) = match text.split_once('=') {
-        Some((head, version)) => (head, Some(version)),
-        None => (text, None),
-    };
-    let (name, architecture) = match head.split_once(':') {
-        Some((name, architecture)) => (name, Some(architecture)),
-        None => (head, None),
-    };
-    let plain = name.replace("{architecture}", "xx");
-    plain.len() > 1
-        && starts(name, is_lower_digit)
-        && all(&plain, is_lower_digit, "+.-")
-        && architecture.is_none_or(|text| !text.is_empty() && all(text, is_lower_digit, ""))
-        && version.is_none_or(|text| !text.is_empty() && all(text, is_letter_digit, ".+:~-"))
-}
-
-/// The unit types of systemd.
-const UNIT_TYPES: [&str; 11] = [
-    "service",
-    "socket",
-    "target",
-    "mount",
-    "automount",
-    "timer",
-    "path",
-    "slice",
-    "scope",
-    "swap",
-    "device",
-];
-
-fn unit_name(text: &str) -> bool {
-    text.len() <= 255
-        && text.rsplit_once('.').is_some_and(|(name, kind)| {
-            !name.is_empty() && UNIT_TYPES.contains(&kind) && all(name, is_letter_digit, ":_.\\@-")
-        })
-}
-
-fn absolute_path(text: &str) -> bool {
-    text.strip_prefix('/').is_some_and(|rest| {
-        rest.split('/').all(|part| {
-            !matches!(part, "" | "." | "..") && !part.contains(|c: char| c.is_ascii_control())
-        })
-    })
-}
-
-fn user_name(text: &str) -> bool {
-    text.len() <= 32
-        && starts(text, |c| c.is_ascii_lowercase() || c == '_')
-        && all(text, is_lower_digit, "_-")
-}
-
-fn account(text: &str) -> bool {
-    user_name(text)
-        || (!text.is_empty() && text.len() <= 9 && text.bytes().all(|byte| byte.is_ascii_digit()))
-}
-
-fn image_reference(text: &str) -> bool {
-    let (rest, digest) = match text.split_once('@') {
-        Some((rest, digest)) => (rest, Some(digest)),
-        None => (text, None),
-    };
-    let slash = rest.rfind('/').map_or(0, |at| at + 1);
-    let (path, tag) = match rest[slash..].rfind(':') {
-        // `host:5000` alone is a name with a tag.
-        Some(colon) => (&rest[..slash + colon], Some(&rest[slash + colon + 1..])),
-        None => (rest, None),
-    };
-    let mut parts = path.split('/');
-    let host = parts.next().unwrap_or_default();
-    let (host, port) = match host.split_once(':') {
-        Some((host, port)) => (host, Some(port)),
-        None => (host, None),
-    };
-    starts(host, is_letter_digit)
-        && all(host, is_letter_digit, ".-")
-        && port.is_none_or(|port| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()))
-        && parts.all(|part| {
-            starts(part, is_lower_digit)
-                && part.ends_with(is_lower_digit)
-                && all(part, is_lower_digit, "._-")
-        })
-        && tag.is_none_or(|tag| {
-            tag.len() <= 128
-                && starts(tag, |c| c.is_ascii_alphanumeric() || c == '_')
-                && all(tag, is_letter_digit, "._-")
-        })
-        && digest.is_none_or(|digest| {
-            digest.strip_prefix("sha256:").is_some_and(|hex| {
-                hex.len() == 64 && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-            })
-        })
-}
-
-fn url(text: &str) -> bool {
-    if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return false;
-    }
-    match text.split_once("://") {
-        Some(("https" | "http", rest)) => !rest.is_empty() && !rest.starts_with('/'),
-        Some(("file", rest)) => rest.starts_with('/'),
-        _ => false,
-    }
-}
-
-fn registry_host(text: &str) -> bool {
-    if text == "_default" {
-        return true;
-    }
-    let (host, port) = match text.split_once(':') {
-        Some((host, port)) => (host, Some(port)),
-        None => (text, None),
-    };
-    starts(host, is_letter_digit)
-        && host.ends_with(is_letter_digit)
-        && all(host, is_letter_digit, ".-")
-        && port.is_none_or(|port| {
-            (1..=5).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit())
-        })
-}
-
-fn span(text: &str) -> bool {
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        if digits == 0 {
-            return false;
-        }
-        rest = &rest[digits..];
-        if let Some(fraction) = rest.strip_prefix('.') {
-            let after = fraction.trim_start_matches(|c: char| c.is_ascii_digit());
-            if after.len() == fraction.len() {
-                return false;
-            }
-            rest = after;
-        }
-        match ["ms", "s", "m", "h"]
-            .iter()
-            .find_map(|unit| rest.strip_prefix(unit))
-        {
-            Some(after) => rest = after,
-            None => return false,
-        }
-    }
-    !text.is_empty()
-}
-
-fn argument(text: &str) -> bool {
-    let mut quoted = false;
-    for c in text.chars() {
-        if c == '"' {
-            quoted = !quoted;
-        } else if (c.is_control() && c <= '\u{1f}') || (c.is_whitespace() && !quoted) {
-            return false;
-        }
-    }
-    !text.is_empty() && !quoted
-}
-
-fn ssh_key(text: &str) -> bool {
-    if text.contains(char::is_control) {
-        return false;
-    }
-    let mut words = text.split(' ');
-    let kind = words.find(|word| {
-        ["ssh-", "ecdsa-", "sk-"]
-            .iter()
-            .any(|kind| word.strip_prefix(kind).is_some_and(|rest| !rest.is_empty()))
-    });
-    kind.is_some()
-        && words.next().is_some_and(|key| {
-            key.len() > 4 && key.starts_with("AAAA") && all(key, is_letter_digit, "+/=")
-        })
 }
 
 impl ImageReference {
