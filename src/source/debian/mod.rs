@@ -1,1 +1,3 @@
 //! The Debian source: from a signed archive to a configured root.
+
+pub mod clean;
