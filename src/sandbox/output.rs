@@ -129,7 +129,7 @@ mod tests {
         for line in 0..1000 {
             text.push_str(&format!("10%\r100%\r\x1b[1mline {line}\x1b[0m\r\n"));
         }
-        let tail = |text: &str, start| super::tail(&mut io::Cursor::new(text), start).unwrap();
+        let tail = |text: &str, start| tail(&mut io::Cursor::new(text), start).unwrap();
         let shown = tail(&text, start);
         assert_eq!(shown.lines().count(), TAIL_LINES);
         assert_eq!(shown.lines().last(), Some("[1mline 999[0m"));

@@ -184,8 +184,8 @@ pub fn make_root(root: &Path) {
         copy(&path, &root.join("usr/bin").join(program));
         let output = Command::new("ldd").arg(&path).output().unwrap();
         for word in String::from_utf8_lossy(&output.stdout).split_whitespace() {
-            if word.starts_with('/') {
-                copy(Path::new(word), &root.join(&word[1..]));
+            if let Some(inside) = word.strip_prefix('/') {
+                copy(Path::new(word), &root.join(inside));
             }
         }
     }
