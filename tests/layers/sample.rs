@@ -8,12 +8,12 @@ use nodelith::layer::{Compression, LayerBlob, make_all, plan};
 use nodelith::store::Store;
 use nodelith::tree::{Content, Entry, FIXED_TIME, Node, Tree, TreePath};
 
-/// cap_net_raw=ep, version 2 (linux/capability.h).
+/// `cap_net_raw=ep`, version 2 (linux/capability.h).
 pub const CAPABILITY: [u8; 20] = [
     1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 ];
 
-/// `u::rwx,u:1000:r--,g::r-x,m::r-x,o::r-x` (posix_acl_xattr.h), for mode 0755.
+/// `u::rwx,u:1000:r--,g::r-x,m::r-x,o::r-x` (`posix_acl_xattr.h`), for mode 0755.
 pub const ACL: [u8; 44] = [
     2, 0, 0, 0, // version
     1, 0, 7, 0, 255, 255, 255, 255, // owner
