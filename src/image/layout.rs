@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ use super::{INDEX, MANIFEST, annotations};
 use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Result};
 use crate::layer::FORMAT;
-use crate::store::{Store, write_atomic};
+use crate::store::Store;
 
 /// The file that marks a layout, and what stands in it.
 const MARK: (&str, &str) = ("oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);
@@ -73,11 +73,11 @@ pub fn write(store: &Store, folder: &Path, tag: Option<&str>, images: &[Built]) 
     }
     let marked = fs::read(folder.join(MARK.0)).is_ok_and(|bytes| bytes == MARK.1.as_bytes());
     if !marked {
-        write_atomic(&folder.join(MARK.0), MARK.1.as_bytes())?;
+        commit(&folder.join(MARK.0), MARK.1.as_bytes())?;
     }
     let unchanged = !new && marked && before.as_deref() == Some(&index_bytes);
     if !unchanged {
-        write_atomic(&index_path, &index_bytes)?;
+        commit(&index_path, &index_bytes)?;
     }
     let mut keep: BTreeSet<Digest> = wanted.iter().map(|blob| blob.digest).collect();
     let known = foreign
@@ -222,6 +222,23 @@ fn sweep(folder: &Path, blobs: &Path, keep: &BTreeSet<Digest>) {
             }
         }
     }
+}
+
+/// Writes a file aside and renames it into place, with a mode that no umask changes.
+fn commit(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new()
+        .prefix(".new-")
+        .tempfile_in(folder)
+        .io("making a file in", folder)?;
+    file.write_all(bytes).io("writing", path)?;
+    file.as_file()
+        .set_permissions(Permissions::from_mode(0o644))
+        .io("writing", path)?;
+    file.persist(path)
+        .map_err(|error| error.error)
+        .io("renaming to", path)?;
+    Ok(())
 }
 
 fn read_small(path: &Path) -> Result<Vec<u8>> {

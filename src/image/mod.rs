@@ -5,6 +5,7 @@
 //! manifest     config and layers by digest; several architectures make an index
 //! layout       writes an image layout, complete or not at all
 //! read         opens a layout or archive, ours or another's
+//! source       where blobs are, and reading them verified
 //! annotations  the names under which we say more
 //! ```
 
@@ -13,6 +14,7 @@ pub mod config;
 pub mod layout;
 pub mod manifest;
 pub mod read;
+pub mod source;
 
 pub use config::ImageSpec;
 pub use manifest::{Built, assemble};

@@ -25,5 +25,5 @@ pub use plan::{Plan, PlannedLayer, plan};
 
 /// The number that stands in every lock and cache key. It is raised when a
 /// change of ours (the plan, tar, a compression library) changes the bytes of
-/// an image; the golden-digest test in `tests/golden.rs` tells when.
+/// an image; the golden-digest test in `tests/layers/golden.rs` tells when.
 pub const FORMAT: u32 = 1;

@@ -402,6 +402,8 @@ fn malformed(why: &str) -> Error {
 fn broken(error: &io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => malformed("it ends too early"),
+        // Decoders' errors have no number of the system's.
+        _ if error.raw_os_error().is_none() => malformed(&error.to_string()),
         _ => Error::new(Kind::Io, format!("reading the archive: {error}")),
     }
 }

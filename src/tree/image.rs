@@ -13,8 +13,9 @@ use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIter
 
 use super::{Entry, FIXED_TIME, Node, Tree, TreePath};
 use crate::digest::Digest;
-use crate::error::{Context, Error, Kind, Result};
-use crate::image::read::{Image, ImageLayer, Verified, reading};
+use crate::error::{Error, Kind, Result};
+use crate::image::read::{Image, ImageLayer};
+use crate::image::source::{Verified, reading};
 use crate::layer::compress::decompress;
 use crate::layer::untar;
 
@@ -128,7 +129,7 @@ type LayerReader = untar::Reader<Verified<Box<dyn Read + Send>>>;
 
 /// A layer's members; both its digests are verified once it is read to the end.
 fn open(image: &Image, layer: &ImageLayer) -> Result<LayerReader> {
-    let plain = decompress(image.layer(layer)?).io("reading", &image.reference)?;
+    let plain = decompress(image.layer(layer)?).map_err(|error| reading(&error))?;
     let plain = Verified::new(plain, layer.diff_id, None);
     Ok(untar::Reader::new(plain, layer.descriptor.digest))
 }
