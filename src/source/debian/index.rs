@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use deb822_fast::borrowed::{BorrowedField, BorrowedParagraph, iter_paragraphs_borrowed};
 
-use super::package::{MultiArch, Origin, Package, Priority, Span};
+use super::package::{MultiArch, Origin, Package, Span};
 use super::relation::{Operator, Relation, Relations, compare, is_version};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
@@ -337,11 +337,6 @@ impl Universe {
         &self.names[name as usize]
     }
 
-    /// All names, in the order of their numbers.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().map(AsRef::as_ref)
-    }
-
     pub(super) fn entry(&self, name: Name) -> &Entry {
         &self.entries[name as usize]
     }
@@ -432,6 +427,7 @@ fn span(text: &str, field: &BorrowedField<'_>) -> Span {
 
 #[cfg(test)]
 mod tests {
+    use super::super::package::Priority;
     use super::*;
 
     fn stanza(name: &str, version: &str, more: &str) -> String {
@@ -482,7 +478,7 @@ mod tests {
         universe
             .add("debian", "trixie", stanza("x", "1", more))
             .unwrap();
-        let names: Vec<&str> = universe.names().collect();
+        let names: Vec<&str> = universe.names.iter().map(AsRef::as_ref).collect();
         assert_eq!(
             names,
             [
