@@ -422,6 +422,12 @@ impl Package {
         self.sha256
     }
 
+    /// Whether it is a local file, and [`Package::filename`] a path as it was given.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.origin.archive.is_empty()
+    }
+
     /// Archive and suite.
     #[must_use]
     pub fn origin(&self) -> &Origin {

@@ -28,6 +28,8 @@ mod mark;
 mod plan;
 mod repair;
 mod sweep;
+#[cfg(test)]
+mod tests;
 
 pub(super) use plan::{Alternative, Field, Group, Plan};
 
@@ -113,11 +115,8 @@ fn solve(universe: &Universe, request: &Request) -> Result<Vec<PackageId>> {
     for &id in &wanted {
         plan.request(id);
     }
-    let mut names: Vec<Name> = wanted.iter().map(|&id| universe.owner(id)).collect();
-    names.sort_unstable();
-    names.dedup();
-    for &name in &names {
-        plan.install_with_needs(name);
+    for &id in &wanted {
+        plan.install_with_needs(universe.owner(id));
     }
     plan.repair();
     if plan.broken_count() == 0 {

@@ -204,7 +204,7 @@ impl<'u> Plan<'u> {
     ///
     /// A package never stands in its own way: for a negative relation of `parent`
     /// neither its own versions nor its provides count.
-    pub(super) fn targets(
+    pub(in super::super) fn targets(
         &self,
         parent: Name,
         alternative: Alternative<'u>,
