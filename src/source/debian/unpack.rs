@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::BorrowedFd;
 
 use md5::{Digest as _, Md5};
-use rustix::fs::{AtFlags, FileType, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid, XattrFlags};
 use rustix::io::Errno;
 use tar::EntryType;
 
@@ -15,7 +15,7 @@ use super::claims::{Claim, Claims, Sort, Verdict};
 use super::diversion::{Diversions, Override, Overrides};
 use super::exclude::Excludes;
 use super::package::Package;
-use super::rootdir::{Directory, RootDir, create_at, split};
+use super::rootdir::{Directory, RootDir, create_at, split, times};
 use super::tarball::{Entry, Tarball, normalize};
 use crate::error::{Context, Error, Kind, Result};
 use crate::tree::TreePath;
@@ -401,17 +401,6 @@ fn finish_file(file: &File, meta: Override, entry: &Entry<'_, impl Read>) -> io:
     rustix::fs::fchmod(file, Mode::from_raw_mode(meta.mode))?;
     rustix::fs::futimens(file, &times(entry.mtime))?;
     Ok(())
-}
-
-fn times(mtime: i64) -> Timestamps {
-    let time = Timespec {
-        tv_sec: mtime,
-        tv_nsec: 0,
-    };
-    Timestamps {
-        last_access: time,
-        last_modification: time,
-    }
 }
 
 /// Computes the MD5 sum of what is written through it.
