@@ -7,6 +7,8 @@
 //! in `NODELITH_JUDGE_CACHE` if that is set. What differs, and why, is told in
 //! docs/mmdebstrap-differences.md; anything else fails.
 
+#![expect(clippy::unwrap_used, reason = "helpers of a test")]
+
 #[path = "assemble_against_mmdebstrap/compare.rs"]
 mod compare;
 #[path = "assemble_against_mmdebstrap/reference.rs"]
@@ -31,7 +33,10 @@ fn the_same_packages_give_the_same_root() {
 fn judge(name: &str) -> bool {
     let (suite, set) = name.split_once('-').expect("a name like trixie-minbase");
     let reference = reference::make(name, suite, set);
-    let folder = tempfile::Builder::new().prefix("unpack-judge-").tempdir().unwrap();
+    let folder = tempfile::Builder::new()
+        .prefix("unpack-judge-")
+        .tempdir()
+        .unwrap();
     let root = folder.path().join("root");
     std::fs::create_dir(&root).unwrap();
     let mut packages: Vec<_> = std::fs::read_dir(reference.join("debs"))
@@ -56,7 +61,11 @@ fn judge(name: &str) -> bool {
     let done = assemble(&request, &mut runner, &progress);
     let timings = runner.finish();
     let done = done.unwrap_or_else(|error| panic!("{name}: {error}"));
-    say(&format!("{name}: {} packages in {:.2?}", done.packages.len(), begun.elapsed()));
+    say(&format!(
+        "{name}: {} packages in {:.2?}",
+        done.packages.len(),
+        begun.elapsed()
+    ));
     for (stage, elapsed) in &done.timings {
         say(&format!("    {elapsed:>10.2?}  {stage}"));
     }

@@ -8,8 +8,10 @@ const NODE: &str = "systemd,systemd-sysv,udev,dbus,kmod,iproute2,iptables,contai
 
 /// A folder with `root` and `debs`.
 pub fn make(name: &str, suite: &str, set: &str) -> PathBuf {
-    let cache = std::env::var_os("NODELITH_JUDGE_CACHE")
-        .map_or_else(|| std::env::temp_dir().join("unpack-judge-cache"), PathBuf::from);
+    let cache = std::env::var_os("NODELITH_JUDGE_CACHE").map_or_else(
+        || std::env::temp_dir().join("unpack-judge-cache"),
+        PathBuf::from,
+    );
     let folder = cache.join(name);
     let root = folder.join("root");
     if root.join("var/lib/dpkg/status").exists() {
@@ -40,7 +42,10 @@ pub fn make(name: &str, suite: &str, set: &str) -> PathBuf {
 }
 
 pub fn architecture() -> String {
-    let output = Command::new("dpkg").arg("--print-architecture").output().unwrap();
+    let output = Command::new("dpkg")
+        .arg("--print-architecture")
+        .output()
+        .unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 

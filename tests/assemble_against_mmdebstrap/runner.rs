@@ -40,7 +40,10 @@ impl ChrootRunner {
             libc::SYS_msync,
         ];
         let filter = SeccompFilter::new(
-            calls.into_iter().map(|call| (call, Vec::new())).collect::<BTreeMap<_, _>>(),
+            calls
+                .into_iter()
+                .map(|call| (call, Vec::new()))
+                .collect::<BTreeMap<_, _>>(),
             SeccompAction::Allow,
             SeccompAction::Errno(0),
             std::env::consts::ARCH.try_into().unwrap(),
@@ -90,7 +93,11 @@ impl Runner for ChrootRunner {
             .args(["env", "-i", "--"])
             .args(env.iter().map(|(name, value)| format!("{name}={value}")))
             .args(argv)
-            .stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdin(if stdin.is_some() {
+                Stdio::piped()
+            } else {
+                Stdio::null()
+            })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         if std::env::var_os("NODELITH_JUDGE_SYNC").is_none() {
@@ -119,7 +126,9 @@ impl Runner for ChrootRunner {
             return Ok(());
         }
         let end = text.len().saturating_sub(4000);
-        let end = (end..text.len()).find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+        let end = (end..text.len())
+            .find(|&at| text.is_char_boundary(at))
+            .unwrap_or(0);
         Err(Error::new(
             Kind::Sandbox,
             format!("`{}` failed: {}", argv[0], &text[end..]),

@@ -1,6 +1,7 @@
 //! The Debian source: from a signed archive to a configured root.
 
 pub mod assemble;
+mod assembly;
 mod claims;
 mod configure;
 pub mod control;
@@ -11,6 +12,7 @@ mod exclude;
 mod guard;
 pub mod ownership;
 mod package;
+mod place;
 mod rootdir;
 mod tarball;
 mod triggers;
