@@ -244,3 +244,7 @@ fn at_once(
         .map(|(index, result)| Ok((index, result?)))
         .collect()
 }
+
+#[cfg(test)]
+#[path = "assembly_tests.rs"]
+mod tests;

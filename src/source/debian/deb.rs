@@ -322,4 +322,4 @@ fn malformed(why: &str) -> Error {
 
 #[cfg(test)]
 #[path = "deb_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -207,7 +207,7 @@ fn first_entry(bytes: &[u8]) -> Result<Seen> {
     Ok((entry.path.clone(), entry.link.clone(), entry.xattrs.clone()))
 }
 
-fn header(name: &[u8], kind: tar::EntryType, size: u64) -> tar::Header {
+pub(crate) fn header(name: &[u8], kind: tar::EntryType, size: u64) -> tar::Header {
     let mut header = tar::Header::new_gnu();
     header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name);
     header.set_entry_type(kind);

@@ -336,7 +336,3 @@ impl Work<'_> {
         })
     }
 }
-
-#[cfg(test)]
-#[path = "unpack_tests.rs"]
-mod tests;
