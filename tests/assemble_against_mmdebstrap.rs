@@ -52,6 +52,7 @@ fn judge(name: &str) -> bool {
         excludes: Vec::new(),
     };
     let mut runner = runner::ChrootRunner::new(&root);
+    let before = processor_seconds();
     let begun = Instant::now();
     let progress = |progress: Progress<'_>| {
         if let Progress::Stage(stage) = progress {
@@ -61,10 +62,13 @@ fn judge(name: &str) -> bool {
     let done = assemble(&request, &mut runner, &progress);
     let timings = runner.finish();
     let done = done.unwrap_or_else(|error| panic!("{name}: {error}"));
+    let elapsed = begun.elapsed();
+    let after = processor_seconds();
     say(&format!(
-        "{name}: {} packages in {:.2?}",
+        "{name}: {} packages in {elapsed:.2?}; processor: {:.2} s ours, {:.2} s of scripts",
         done.packages.len(),
-        begun.elapsed()
+        after.0 - before.0,
+        after.1 - before.1,
     ));
     for (stage, elapsed) in &done.timings {
         say(&format!("    {elapsed:>10.2?}  {stage}"));
@@ -74,6 +78,16 @@ fn judge(name: &str) -> bool {
     }
     compare::owners(&root, &done.owned);
     report(name, &compare::roots(&reference.join("root"), &root), &root)
+}
+
+/// Processor time of this process and of its children, from `proc_pid_stat(5)`.
+fn processor_seconds() -> (f64, f64) {
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields = text.rsplit_once(')').unwrap().1.split_whitespace();
+    let ticks = fields.skip(11).take(4);
+    let ticks: Vec<f64> = ticks.map(|field| field.parse().unwrap()).collect();
+    // Linux counts in hundredths of a second here, whatever its own tick is.
+    ((ticks[0] + ticks[1]) / 100.0, (ticks[2] + ticks[3]) / 100.0)
 }
 
 fn report(name: &str, differences: &[compare::Difference], root: &Path) -> bool {
