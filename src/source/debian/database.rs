@@ -53,7 +53,6 @@ pub(super) fn initialize(root: &RootDir, native: &str, foreign: &[String]) -> Re
         ("arch", &architectures[..]),
         ("diversions", ""),
         ("info/format", "1\n"),
-        ("statoverride", ""),
         ("status", ""),
         ("triggers/File", ""),
         ("triggers/Unincorp", ""),
@@ -71,18 +70,18 @@ pub(super) fn initialize(root: &RootDir, native: &str, foreign: &[String]) -> Re
 pub(super) fn write_info(root: &RootDir, package: &Package, unpacked: &Unpacked) -> Result<()> {
     let name = package.database_name();
     let folder = root.directory(INFO)?;
-    let write = |kind: &str, bytes: &[u8], mode: u32| {
+    let write = |kind: &str, bytes: &[u8], mode: u32, mtime: Option<i64>| {
         let file = format!("{name}.{kind}");
-        write_at(folder.fd(), file.as_bytes(), bytes, mode)
+        write_at(folder.fd(), file.as_bytes(), bytes, mode, mtime)
             .io("writing", root.outside(INFO).join(&file))
     };
     for (kind, file) in &package.control.files {
         // A `list` in the control archive is no control file.
         if kind != "list" {
-            write(kind, &file.bytes, file.mode)?;
+            write(kind, &file.bytes, file.mode, Some(file.mtime))?;
         }
     }
-    write("list", &list(&unpacked.listed), 0o644)?;
+    write("list", &list(&unpacked.listed), 0o644, None)?;
     if !package.has("md5sums") {
         let mut sums = Vec::new();
         for path in &unpacked.listed {
@@ -93,7 +92,7 @@ pub(super) fn write_info(root: &RootDir, package: &Package, unpacked: &Unpacked)
                 sums.push(b'\n');
             }
         }
-        write("md5sums", &sums, 0o644)?;
+        write("md5sums", &sums, 0o644, None)?;
     }
     Ok(())
 }

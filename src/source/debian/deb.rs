@@ -54,6 +54,8 @@ enum Compression {
 pub struct ControlFile {
     /// Permission bits.
     pub mode: u32,
+    /// Modification time in seconds since the epoch.
+    pub mtime: i64,
     /// Its bytes.
     pub bytes: Vec<u8>,
 }
@@ -285,8 +287,8 @@ fn read_control(reader: impl Read) -> Result<Control> {
             .ok_or_else(|| malformed("its control files are too large"))?;
         let mut bytes = Vec::new();
         entry.copy_to(&mut bytes)?;
-        let mode = entry.mode & 0o777;
-        files.insert(name, ControlFile { mode, bytes });
+        let (mode, mtime) = (entry.mode & 0o777, entry.mtime);
+        files.insert(name, ControlFile { mode, mtime, bytes });
     }
     let stanza = files
         .remove("control")
@@ -320,4 +322,4 @@ fn malformed(why: &str) -> Error {
 
 #[cfg(test)]
 #[path = "deb_tests.rs"]
-mod tests;
+pub(super) mod tests;

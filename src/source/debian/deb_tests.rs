@@ -151,7 +151,8 @@ fn a_cut_off_stream_inside_is_noticed() {
 
 #[test]
 fn hostile_control_files_are_refused() {
-    let cases: [(&str, &[(&str, &[u8])]); 5] = [
+    type Files<'a> = &'a [(&'a str, &'a [u8])];
+    let cases: [(&str, Files<'_>); 5] = [
         ("no control", &[("./postinst", b"")]),
         ("path in a name", &[("./control", STANZA), ("./a/b", b"")]),
         (
@@ -197,13 +198,16 @@ fn a_bomb_of_control_files_stops_at_the_limit() {
     assert!(open(&deb).unwrap_err().message().contains("too large"));
 }
 
-fn first_entry(bytes: &[u8]) -> Result<(Vec<u8>, Vec<u8>, Vec<(String, Vec<u8>)>)> {
+/// Path, link target and xattrs.
+type Seen = (Vec<u8>, Vec<u8>, Vec<(String, Vec<u8>)>);
+
+fn first_entry(bytes: &[u8]) -> Result<Seen> {
     let mut tarball = Tarball::new(bytes);
     let entry = tarball.next()?.expect("an entry");
     Ok((entry.path.clone(), entry.link.clone(), entry.xattrs.clone()))
 }
 
-fn header(name: &[u8], kind: tar::EntryType, size: u64) -> tar::Header {
+pub(crate) fn header(name: &[u8], kind: tar::EntryType, size: u64) -> tar::Header {
     let mut header = tar::Header::new_gnu();
     header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name);
     header.set_entry_type(kind);

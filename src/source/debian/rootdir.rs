@@ -11,7 +11,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, Timespec, Timestamps};
 use rustix::io::Errno;
 
 use crate::error::{Context, Error, Result};
@@ -167,7 +167,7 @@ impl RootDir {
     /// Writes a file anew, removing what was there.
     pub fn write(&self, path: &[u8], bytes: &[u8], mode: u32) -> Result<()> {
         let (parent, name) = self.parent_of(path)?;
-        write_at(parent.fd(), name, bytes, mode).io("writing", self.outside(path))
+        write_at(parent.fd(), name, bytes, mode, None).io("writing", self.outside(path))
     }
 
     /// Removes a file or link; it may be absent.
@@ -201,16 +201,32 @@ impl RootDir {
     }
 }
 
+/// Both times of a file, in seconds since the epoch.
+pub(super) fn times(mtime: i64) -> Timestamps {
+    let time = Timespec {
+        tv_sec: mtime,
+        tv_nsec: 0,
+    };
+    Timestamps {
+        last_access: time,
+        last_modification: time,
+    }
+}
+
 /// Writes the file `name` anew in an opened directory.
 pub(super) fn write_at(
     parent: BorrowedFd<'_>,
     name: &[u8],
     bytes: &[u8],
     mode: u32,
+    mtime: Option<i64>,
 ) -> Result<(), std::io::Error> {
     let mut file = create_at(parent, name)?;
     file.write_all(bytes)?;
     rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?;
+    if let Some(mtime) = mtime {
+        rustix::fs::futimens(&file, &times(mtime))?;
+    }
     Ok(())
 }
 

@@ -85,9 +85,7 @@ pub(super) fn declare<'a>(
                     place.insert(text)
                 }
             };
-            if !lines.contains(&line) {
-                lines.push_str(&line);
-            }
+            add_line(lines, &line);
         }
     }
     for (file, lines) in files {
@@ -110,12 +108,15 @@ pub(super) fn activate(root: &RootDir, placed: &[Vec<u8>]) -> Result<()> {
     let mut deferred = root.read_text(DEFERRED)?;
     for trigger in activated {
         // `-`: nobody waits for it.
-        let line = format!("{trigger} -\n");
-        if !deferred.contains(&line) {
-            deferred.push_str(&line);
-        }
+        add_line(&mut deferred, &format!("{trigger} -\n"));
     }
     root.write(DEFERRED, deferred.as_bytes(), 0o644)
+}
+
+fn add_line(lines: &mut String, line: &str) {
+    if !lines.split_inclusive('\n').any(|known| known == line) {
+        lines.push_str(line);
+    }
 }
 
 fn activated<'a>(known: impl Iterator<Item = &'a str>, placed: &[Vec<u8>]) -> BTreeSet<&'a str> {
@@ -162,6 +163,14 @@ mod tests {
         ] {
             assert!(interests(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_line_that_ends_another_is_still_added() {
+        let mut lines = "/usr/lib/udev/hwdb.d udev\n".to_owned();
+        add_line(&mut lines, "/lib/udev/hwdb.d udev\n");
+        add_line(&mut lines, "/lib/udev/hwdb.d udev\n");
+        assert_eq!(lines, "/usr/lib/udev/hwdb.d udev\n/lib/udev/hwdb.d udev\n");
     }
 
     #[test]

@@ -2,12 +2,10 @@
 //! paths, overridden owners, conffiles, directories that are links.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::Read;
 use std::os::fd::BorrowedFd;
 
-use md5::{Digest as _, Md5};
-use rustix::fs::{AtFlags, FileType, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::fs::{AtFlags, FileType, Mode};
 use rustix::io::Errno;
 use tar::EntryType;
 
@@ -15,6 +13,7 @@ use super::claims::{Claim, Claims, Sort, Verdict};
 use super::diversion::{Diversions, Override, Overrides};
 use super::exclude::Excludes;
 use super::incoming::Package;
+use super::place::{Summing, finish_file, special};
 use super::rootdir::{Directory, RootDir, create_at, split};
 use super::tarball::{Entry, Tarball, normalize};
 use crate::error::{Context, Error, Kind, Result};
@@ -278,7 +277,7 @@ impl Work<'_> {
                 finish_file(&file, meta, entry).io("finishing", outside())
             }
             EntryType::Link => self.hard_link(fd, &name, &listed, entry),
-            _ => self.special(fd, &name, path, entry, meta),
+            _ => special(fd, &name, path, entry, meta, &outside()),
         }
     }
 
@@ -310,53 +309,6 @@ impl Work<'_> {
         .io("making a hard link to", root.outside(&target))
     }
 
-    /// Makes a symbolic link, a device or a pipe.
-    fn special(
-        &self,
-        fd: BorrowedFd<'_>,
-        name: &[u8],
-        path: &TreePath,
-        entry: &Entry<'_, impl Read>,
-        meta: Override,
-    ) -> Result<()> {
-        let outside = || self.unpacker.root.outside(path.as_bytes());
-        let node = |kind, (major, minor)| {
-            let device = rustix::fs::makedev(major, minor);
-            rustix::fs::mknodat(fd, name, kind, Mode::empty(), device)
-        };
-        let make = || match entry.kind {
-            EntryType::Symlink => rustix::fs::symlinkat(&entry.link[..], fd, name),
-            EntryType::Char => node(FileType::CharacterDevice, entry.device),
-            EntryType::Block => node(FileType::BlockDevice, entry.device),
-            _ => node(FileType::Fifo, (0, 0)),
-        };
-        let made = match make() {
-            Err(Errno::EXIST) => {
-                rustix::fs::unlinkat(fd, name, AtFlags::empty()).and_then(|()| make())
-            }
-            other => other,
-        };
-        match made {
-            Err(Errno::PERM) if matches!(entry.kind, EntryType::Char | EntryType::Block) => {
-                return Err(Error::new(
-                    Kind::Sandbox,
-                    format!("`/{path}` is a device, which a user namespace must not make"),
-                )
-                .hint("exclude the path, or build as root with `--sandbox mountns`"));
-            }
-            other => other.io("making", outside())?,
-        }
-        let (uid, gid) = meta.owner();
-        rustix::fs::chownat(fd, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
-            .io("giving an owner to", outside())?;
-        if entry.kind != EntryType::Symlink {
-            rustix::fs::chmodat(fd, name, Mode::from_raw_mode(meta.mode), AtFlags::empty())
-                .io("giving a mode to", outside())?;
-        }
-        rustix::fs::utimensat(fd, name, &times(entry.mtime), AtFlags::SYMLINK_NOFOLLOW)
-            .io("giving a time to", outside())
-    }
-
     /// Whether the link at `path` and a link to `target` beside it lead to one
     /// directory; then dpkg leaves what is there.
     fn same_directory(&self, path: &TreePath, parent: &TreePath, target: &[u8]) -> bool {
@@ -384,73 +336,3 @@ impl Work<'_> {
         })
     }
 }
-
-impl Override {
-    fn owner(self) -> (Option<Uid>, Option<Gid>) {
-        (Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)))
-    }
-}
-
-fn finish_file(file: &File, meta: Override, entry: &Entry<'_, impl Read>) -> io::Result<()> {
-    let (uid, gid) = meta.owner();
-    // In this order: a new owner clears setuid bits and capabilities.
-    rustix::fs::fchown(file, uid, gid)?;
-    for (name, value) in &entry.xattrs {
-        rustix::fs::fsetxattr(file, name, value, XattrFlags::empty())?;
-    }
-    rustix::fs::fchmod(file, Mode::from_raw_mode(meta.mode))?;
-    rustix::fs::futimens(file, &times(entry.mtime))?;
-    Ok(())
-}
-
-fn times(mtime: i64) -> Timestamps {
-    let time = Timespec {
-        tv_sec: mtime,
-        tv_nsec: 0,
-    };
-    Timestamps {
-        last_access: time,
-        last_modification: time,
-    }
-}
-
-/// Computes the MD5 sum of what is written through it.
-struct Summing<W> {
-    inner: W,
-    sum: Md5,
-}
-
-impl<W: Write> Summing<W> {
-    fn new(inner: W) -> Self {
-        let sum = Md5::new();
-        Self { inner, sum }
-    }
-
-    fn finish(self) -> String {
-        hex(&self.sum.finalize())
-    }
-}
-
-impl<W: Write> Write for Summing<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(bytes)?;
-        self.sum.update(&bytes[..written]);
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
-}
-
-#[cfg(test)]
-#[path = "unpack_tests.rs"]
-mod tests;
