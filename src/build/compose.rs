@@ -92,7 +92,11 @@ fn add_parents(
                 return Err(conflict(&folder, "is not a directory"));
             }
             Some(entry) => {
-                let entry = entry.clone();
+                // The same directory, as part of what the profile needs.
+                let entry = Entry {
+                    component: Arc::clone(component),
+                    ..entry.clone()
+                };
                 composed.added.entries.insert(folder.clone(), entry);
             }
             None => {
@@ -159,8 +163,11 @@ fn parts(path: &[u8]) -> Vec<Vec<u8>> {
 }
 
 fn conflict(path: &TreePath, why: &str) -> Error {
-    Error::new(Kind::Usage, format!("the profile makes `/{path}`, which {why}"))
-        .hint("choose another path in the profile")
+    Error::new(
+        Kind::Usage,
+        format!("the profile makes `/{path}`, which {why}"),
+    )
+    .hint("choose another path in the profile")
 }
 
 #[cfg(test)]
@@ -203,7 +210,11 @@ mod tests {
     }
 
     fn put(path: &str, entry: Entry) -> Result<Composed> {
-        compose(&root(), BTreeMap::from([(path.into(), entry)]), &BTreeSet::new())
+        compose(
+            &root(),
+            BTreeMap::from([(path.into(), entry)]),
+            &BTreeSet::new(),
+        )
     }
 
     fn paths(paths: &BTreeSet<TreePath>) -> Vec<String> {

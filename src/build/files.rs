@@ -25,8 +25,11 @@ impl<'a> PinnedFiles<'a> {
     fn find(&self, file: &LocalFile) -> Result<(Digest, u64)> {
         let found = self.files.get(file.absolute()).copied();
         found.ok_or_else(|| {
-            Error::new(Kind::Resolve, format!("`{}` is not in the lock", file.path()))
-                .hint("renew the lock with `nodelith lock`")
+            Error::new(
+                Kind::Resolve,
+                format!("`{}` is not in the lock", file.path()),
+            )
+            .hint("renew the lock with `nodelith lock`")
         })
     }
 }

@@ -49,10 +49,7 @@ pub fn layers(
 }
 
 /// Which paths each layer of the root loses.
-fn dropped_by_layer(
-    root: &Root,
-    composed: &Composed,
-) -> BTreeMap<Digest, BTreeSet<TreePath>> {
+fn dropped_by_layer(root: &Root, composed: &Composed) -> BTreeMap<Digest, BTreeSet<TreePath>> {
     let mut homes: BTreeMap<&str, Digest> = BTreeMap::new();
     for layer in &root.layers {
         for component in &layer.components {

@@ -104,11 +104,7 @@ impl Builder<'_> {
         let mut configuration = node::configure(profile, architecture, &facts, &files)?;
         let settings = settings(&configuration)?;
         configuration.entries.insert(SETTINGS_PATH.into(), settings);
-        let composed = compose::compose(
-            &root.tree,
-            configuration.entries,
-            &configuration.removed,
-        )?;
+        let composed = compose::compose(&root.tree, configuration.entries, &configuration.removed)?;
         let task = self.report.task("layers", None, crate::report::Unit::Bytes);
         let layers = layers::layers(
             self.store,
@@ -121,8 +117,15 @@ impl Builder<'_> {
         let made = layers.iter().filter(|layer| !layer.reused).count();
         task.finish(&format!("{made} of {} made", layers.len()));
         let blobs: Vec<LayerBlob> = layers.iter().map(|layer| layer.blob.clone()).collect();
-        let image = manifest::assemble(self.store, &spec(profile, architecture, pinned, &lock), &blobs)?;
-        let record = Record { image, layers: blobs };
+        let image = manifest::assemble(
+            self.store,
+            &spec(profile, architecture, pinned, &lock),
+            &blobs,
+        )?;
+        let record = Record {
+            image,
+            layers: blobs,
+        };
         self.store.put_record("images", &key, &record)?;
         Ok(Outcome {
             image: record.image,

@@ -26,15 +26,22 @@ impl Builder<'_> {
         pinned: &Pinned,
     ) -> Result<Root> {
         let debian = profile.debian.as_ref().ok_or_else(|| {
-            Error::new(Kind::Usage, "a root from `[base.image]` cannot be built yet")
-                .hint("use `[debian]`")
+            Error::new(
+                Kind::Usage,
+                "a root from `[base.image]` cannot be built yet",
+            )
+            .hint("use `[debian]`")
         })?;
         let mut job = Job {
             store: self.store.root().to_owned(),
             scratch: Default::default(),
             log: Default::default(),
             architecture: architecture.to_owned(),
-            packages: pinned.package.iter().map(|package| package.digest).collect(),
+            packages: pinned
+                .package
+                .iter()
+                .map(|package| package.digest)
+                .collect(),
             excludes: patterns(&debian.exclude),
             source_date_epoch: pinned.source_date_epoch,
             layer_limit: usize::from(profile.image.layers),

@@ -7,8 +7,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Turns a short profile into an immutable Kubernetes node image.
 #[derive(Debug, Parser)]
 #[command(name = "nodelith", version, max_term_width = 100)]
-#[command(after_help = "Exit status: 0 done, 1 findings, 2 usage or profile, 3 cannot resolve, \
-    4 verification failed, 5 network, 6 sandbox, 7 input or output.")]
+#[command(
+    after_help = "Exit status: 0 done, 1 findings, 2 usage or profile, 3 cannot resolve, \
+    4 verification failed, 5 network, 6 sandbox, 7 input or output."
+)]
 pub struct Arguments {
     #[command(flatten)]
     pub global: Global,
@@ -70,10 +72,20 @@ pub struct Sources {
     #[arg(long, value_name = "URL", env = "NODELITH_SECURITY_MIRROR")]
     pub security_mirror: Option<String>,
     /// Mirror that still has superseded packages, asked when the first one does not (repeatable)
-    #[arg(long, value_name = "URL", env = "NODELITH_FALLBACK_MIRROR", value_delimiter = ' ')]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "NODELITH_FALLBACK_MIRROR",
+        value_delimiter = ' '
+    )]
     pub fallback_mirror: Vec<String>,
     /// File with the archive's signing keys (repeatable) [default: the host's Debian archive keyring]
-    #[arg(long, value_name = "FILE", env = "NODELITH_KEYRING", value_delimiter = ':')]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "NODELITH_KEYRING",
+        value_delimiter = ':'
+    )]
     pub keyring: Vec<PathBuf>,
     /// Accept releases past their Valid-Until date; the lock records it
     #[arg(long)]
@@ -85,7 +97,12 @@ pub struct Sources {
     #[arg(long, env = "NODELITH_OFFLINE", value_parser = clap::builder::FalseyValueParser::new())]
     pub offline: bool,
     /// File with further certificate authorities for downloads (repeatable)
-    #[arg(long, value_name = "FILE", env = "NODELITH_CA_FILE", value_delimiter = ':')]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "NODELITH_CA_FILE",
+        value_delimiter = ':'
+    )]
     pub ca_file: Vec<PathBuf>,
 }
 

@@ -24,8 +24,17 @@ pub(super) fn run(context: &Context, arguments: &Diff) -> Result<Outcome> {
     let packages = changed(&before.packages, &after.packages);
     let settings = changed(&before.settings, &after.settings);
     let files = compare(&before.tree, &after.tree);
-    let known: BTreeSet<_> = before.image.layers.iter().map(|layer| layer.descriptor.digest).collect();
-    let new = after.image.layers.iter().filter(|layer| !known.contains(&layer.descriptor.digest));
+    let known: BTreeSet<_> = before
+        .image
+        .layers
+        .iter()
+        .map(|layer| layer.descriptor.digest)
+        .collect();
+    let new = after
+        .image
+        .layers
+        .iter()
+        .filter(|layer| !known.contains(&layer.descriptor.digest));
     let (layers, bytes) = new.fold((0, 0), |(layers, bytes), layer| {
         (layers + 1, bytes + layer.descriptor.size)
     });
@@ -75,7 +84,9 @@ impl Side {
         let packages = packages(&image, &tree)?;
         let path = TreePath::from(SETTINGS_PATH);
         let found = read_files(&image, &tree, std::slice::from_ref(&path), SETTINGS_LIMIT)?;
-        let settings = found.get(&path).and_then(|bytes| serde_json::from_slice(bytes).ok());
+        let settings = found
+            .get(&path)
+            .and_then(|bytes| serde_json::from_slice(bytes).ok());
         Ok(Self {
             image,
             tree,
@@ -93,7 +104,13 @@ fn changed(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) 
     names
         .into_iter()
         .filter(|name| before.get(*name) != after.get(*name))
-        .map(|name| (name.clone(), before.get(name).cloned(), after.get(name).cloned()))
+        .map(|name| {
+            (
+                name.clone(),
+                before.get(name).cloned(),
+                after.get(name).cloned(),
+            )
+        })
         .collect()
 }
 

@@ -16,8 +16,11 @@ pub(super) fn run(context: &Context, arguments: &Init) -> Result<Outcome> {
     let stem = path.file_stem().and_then(|stem| stem.to_str());
     let name = arguments.name.as_deref().or(stem).unwrap_or("node");
     let name: Name = name.to_owned().try_into().map_err(|why| {
-        Error::new(Kind::Usage, format!("`{name}` cannot be an image's name: {why}"))
-            .hint("give one with `--name`")
+        Error::new(
+            Kind::Usage,
+            format!("`{name}` cannot be an image's name: {why}"),
+        )
+        .hint("give one with `--name`")
     })?;
     let text = starter(&name, host());
     let file = OpenOptions::new().write(true).create_new(true).open(path);

@@ -41,7 +41,9 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Outcome> {
     let mut table = Table::new(&["NAME", "BEFORE", "AFTER"]);
     let mut changed = Vec::new();
     for architecture in &architectures {
-        let old = before.as_ref().and_then(|lock| lock.architecture.get(*architecture));
+        let old = before
+            .as_ref()
+            .and_then(|lock| lock.architecture.get(*architecture));
         let changes = lock::changes(old, &after.architecture[*architecture]);
         changed.extend(changes.iter().map(|change| as_json(architecture, change)));
         for change in changes {
@@ -80,8 +82,11 @@ fn outdated(
 ) -> Result<Outcome> {
     let path = lock_path(&arguments.subject);
     let lock = Lock::read(&path)?.ok_or_else(|| {
-        Error::new(Kind::Resolve, format!("there is no lock `{}`", path.display()))
-            .hint("make one with `nodelith lock`")
+        Error::new(
+            Kind::Resolve,
+            format!("there is no lock `{}`", path.display()),
+        )
+        .hint("make one with `nodelith lock`")
     })?;
     let mirrors = setting.mirrors()?;
     let mut table = Table::new(&["NAME", "LOCKED", "NEWEST", "SUITE"]);
@@ -104,7 +109,10 @@ fn outdated(
         "schema": "nodelith.outdated", "version": 1, "lock": path, "outdated": found,
     });
     if found.is_empty() {
-        context.print(&json, &format!("{} has the newest of everything", path.display()))?;
+        context.print(
+            &json,
+            &format!("{} has the newest of everything", path.display()),
+        )?;
         return Ok(Outcome::Done);
     }
     context.print(&json, &table.render())?;

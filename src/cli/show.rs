@@ -57,7 +57,9 @@ fn heading(image: &Image) -> String {
         ("created", said(annotations::CREATED).to_owned()),
         ("digest", image.manifest.digest.to_string()),
     ];
-    let rows = rows.iter().map(|(name, value)| format!("{name:<13} {value}"));
+    let rows = rows
+        .iter()
+        .map(|(name, value)| format!("{name:<13} {value}"));
     rows.collect::<Vec<_>>().join("\n")
 }
 
@@ -93,7 +95,9 @@ pub(super) fn packages(image: &Image, tree: &ImageTree) -> Result<BTreeMap<Strin
     let path = TreePath::from(STATUS);
     let found = read_files(image, tree, std::slice::from_ref(&path), STATUS_LIMIT)?;
     let text = found.get(&path).map(|bytes| String::from_utf8_lossy(bytes));
-    Ok(text.map(|text| status::installed(&text)).unwrap_or_default())
+    Ok(text
+        .map(|text| status::installed(&text))
+        .unwrap_or_default())
 }
 
 fn files(tree: &ImageTree) -> (String, Value) {
@@ -109,7 +113,9 @@ fn files(tree: &ImageTree) -> (String, Value) {
             Node::BlockDevice(..) => ('b', 0, None),
             Node::Fifo => ('p', 0, None),
         };
-        let arrow = target.map(|target| format!(" -> {target}")).unwrap_or_default();
+        let arrow = target
+            .map(|target| format!(" -> {target}"))
+            .unwrap_or_default();
         lines.push(format!(
             "{kind}{:04o} {:>5}:{:<5} {size:>10} /{path}{arrow}",
             entry.mode, entry.uid, entry.gid

@@ -70,9 +70,11 @@ impl<'a> Setting<'a> {
                 .collect(),
             ..MirrorOptions::default()
         };
-        options
-            .fallbacks
-            .extend(debian.iter().flat_map(|debian| debian.fallback_mirrors.clone()));
+        options.fallbacks.extend(
+            debian
+                .iter()
+                .flat_map(|debian| debian.fallback_mirrors.clone()),
+        );
         if let Some(vendor) = &self.sources.vendor {
             let vendor = std::path::absolute(vendor).io("finding", vendor)?;
             let place = |archive: &str| vendor.join(vendored(archive, "")).display().to_string();
@@ -96,7 +98,12 @@ impl<'a> Setting<'a> {
             .file
             .iter()
             .map(|file| Download {
-                urls: vec![vendor.join(vendored_file(&file.digest)).display().to_string()],
+                urls: vec![
+                    vendor
+                        .join(vendored_file(&file.digest))
+                        .display()
+                        .to_string(),
+                ],
                 digest: file.digest,
                 size: Some(file.size),
                 name: file.path.clone(),
@@ -116,7 +123,9 @@ impl<'a> Setting<'a> {
     ) -> Result<Lock> {
         let path = lock_path(subject);
         let found = Lock::read(&path)?;
-        let mut lock = found.clone().unwrap_or_else(|| Lock::new(&self.profile.name));
+        let mut lock = found
+            .clone()
+            .unwrap_or_else(|| Lock::new(&self.profile.name));
         lock.profile.clone_from(&self.profile.name);
         lock.format = crate::layer::FORMAT;
         for architecture in architectures {
@@ -125,7 +134,8 @@ impl<'a> Setting<'a> {
                     return Err(not_locked(&path, found.is_some()));
                 }
                 let keep = Keep::Everything;
-                let pinned = self.resolve(architecture, lock.architecture.get(*architecture), &keep)?;
+                let pinned =
+                    self.resolve(architecture, lock.architecture.get(*architecture), &keep)?;
                 lock.architecture.insert((*architecture).to_owned(), pinned);
             } else if let Some(pinned) = lock.architecture.get_mut(*architecture) {
                 self.renew_files(pinned, &path, locked)?;
@@ -133,7 +143,8 @@ impl<'a> Setting<'a> {
         }
         if found.as_ref() != Some(&lock) {
             lock.write(&path)?;
-            self.report.note(&format!("wrote the lock `{}`", path.display()));
+            self.report
+                .note(&format!("wrote the lock `{}`", path.display()));
         }
         Ok(lock)
     }
@@ -146,7 +157,8 @@ impl<'a> Setting<'a> {
         keep: &Keep,
     ) -> Result<Pinned> {
         let mirrors = self.mirrors()?;
-        self.resolver(&mirrors).resolve(self.profile, architecture, before, keep)
+        self.resolver(&mirrors)
+            .resolve(self.profile, architecture, before, keep)
     }
 
     /// What resolves profiles.
@@ -190,11 +202,15 @@ pub(super) fn architectures<'a>(profile: &'a Profile, asked: &[String]) -> Resul
     asked
         .iter()
         .map(|name| {
-            known.iter().copied().find(|one| one == name).ok_or_else(|| {
-                let message = format!("the profile is not made for `{name}`");
-                let hint = format!("it is for {}; see `architecture` in it", known.join(", "));
-                Error::new(Kind::Usage, message).hint(hint)
-            })
+            known
+                .iter()
+                .copied()
+                .find(|one| one == name)
+                .ok_or_else(|| {
+                    let message = format!("the profile is not made for `{name}`");
+                    let hint = format!("it is for {}; see `architecture` in it", known.join(", "));
+                    Error::new(Kind::Usage, message).hint(hint)
+                })
         })
         .collect()
 }
@@ -208,11 +224,14 @@ pub(super) fn lock_path(subject: &Subject) -> PathBuf {
 fn not_locked(path: &Path, exists: bool) -> Error {
     let path = path.display();
     let message = if exists {
-        format!("the lock `{path}` is not what the profile asks for, and `--locked` forbids to change it")
+        format!(
+            "the lock `{path}` is not what the profile asks for, and `--locked` forbids to change it"
+        )
     } else {
         format!("there is no lock `{path}`, and `--locked` forbids to make one")
     };
-    Error::new(Kind::Resolve, message).hint("run `nodelith lock` and keep the lock with the profile")
+    Error::new(Kind::Resolve, message)
+        .hint("run `nodelith lock` and keep the lock with the profile")
 }
 
 /// Where a package stands in a vendor folder.

@@ -21,7 +21,11 @@ fn show(context: &Context) -> Result<Outcome> {
     let mut table = Table::new(&["KIND", ">FILES", ">SIZE"]);
     let mut kinds = Vec::new();
     for (kind, amount) in store.amounts()? {
-        table.row([kind.into(), amount.files.to_string(), human_bytes(amount.bytes)]);
+        table.row([
+            kind.into(),
+            amount.files.to_string(),
+            human_bytes(amount.bytes),
+        ]);
         kinds.push(json!({"kind": kind, "files": amount.files, "bytes": amount.bytes}));
     }
     let json = json!({
@@ -43,7 +47,11 @@ fn prune(context: &Context, arguments: &Prune) -> Result<Outcome> {
     let mut table = Table::new(&["KIND", ">REMOVED", ">SIZE"]);
     let mut kinds = Vec::new();
     for (kind, amount) in rows {
-        table.row([kind.into(), amount.files.to_string(), human_bytes(amount.bytes)]);
+        table.row([
+            kind.into(),
+            amount.files.to_string(),
+            human_bytes(amount.bytes),
+        ]);
         kinds.push(json!({"kind": kind, "files": amount.files, "bytes": amount.bytes}));
     }
     let json = json!({

@@ -26,8 +26,11 @@ pub(super) fn run(context: &Context, arguments: &Vendor) -> Result<Outcome> {
     let setting = Setting::new(context, &store, &profile, &arguments.sources)?;
     let path = lock_path(&arguments.subject);
     let lock = Lock::read(&path)?.ok_or_else(|| {
-        Error::new(Kind::Resolve, format!("there is no lock `{}`", path.display()))
-            .hint("make one with `nodelith lock`")
+        Error::new(
+            Kind::Resolve,
+            format!("there is no lock `{}`", path.display()),
+        )
+        .hint("make one with `nodelith lock`")
     })?;
     let mirrors = || setting.mirrors();
     let builder = Builder {
@@ -86,10 +89,14 @@ fn copy_all(
         if !there {
             let parent = target.parent().unwrap_or(folder);
             fs::create_dir_all(parent).io("making", parent)?;
-            let mut aside = tempfile::NamedTempFile::new_in(parent).io("making a file in", parent)?;
+            let mut aside =
+                tempfile::NamedTempFile::new_in(parent).io("making a file in", parent)?;
             std::io::copy(&mut store.open_blob(digest)?, &mut aside).io("writing", &target)?;
             let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-            aside.as_file().set_permissions(readable).io("writing", &target)?;
+            aside
+                .as_file()
+                .set_permissions(readable)
+                .io("writing", &target)?;
             let persisted = aside.persist(&target).map_err(|error| error.error);
             persisted.io("renaming to", &target)?;
         }

@@ -90,7 +90,8 @@ fn keep(store: &Store, named: &LocalFile, locked: &PinnedFile) -> Result<()> {
         Kind::Verify,
         format!(
             "`{}` has digest {digest}, and the lock says {}",
-            named.path(), locked.digest
+            named.path(),
+            locked.digest
         ),
     )
     .hint("if the change is meant, renew the lock with `nodelith lock`"))
@@ -134,7 +135,10 @@ mod tests {
     #[test]
     fn a_missing_file_names_where_it_was_looked_for() {
         let mut file = named("motd");
-        file.settle(std::path::Path::new(""), std::path::Path::new("/nonexistent"));
+        file.settle(
+            std::path::Path::new(""),
+            std::path::Path::new("/nonexistent"),
+        );
         let error = local_files(&[&file]).unwrap_err();
         assert_eq!(error.kind(), Kind::Resolve);
         assert!(error.hints()[0].contains("/nonexistent/motd"));

@@ -159,7 +159,10 @@ impl Resolver<'_> {
             })
             .collect();
         for repository in &debian.repositories {
-            let here = repository.architectures.iter().any(|one| one.name() == architecture);
+            let here = repository
+                .architectures
+                .iter()
+                .any(|one| one.name() == architecture);
             if !here && !repository.architectures.is_empty() {
                 continue;
             }
@@ -168,7 +171,11 @@ impl Resolver<'_> {
                 (None, Some(text)) => Keyring::from_armored(text, &repository.name)?,
                 (None, None) => keyring.clone(),
             };
-            let components = repository.components.iter().map(ToString::to_string).collect();
+            let components = repository
+                .components
+                .iter()
+                .map(ToString::to_string)
+                .collect();
             let suite = spec(&repository.name, repository.suite.to_string(), components);
             suites.push((suite, keys));
         }
@@ -237,7 +244,9 @@ impl Resolver<'_> {
 
     /// The index stanza of a locked package, from its `.deb`.
     fn stanza(&self, package: &Package) -> Result<String> {
-        let task = self.report.task("fetching", Some(package.size), Unit::Bytes);
+        let task = self
+            .report
+            .task("fetching", Some(package.size), Unit::Bytes);
         let item = Download {
             urls: self.mirrors.urls(&package.archive, &package.path),
             digest: package.digest,
@@ -266,7 +275,10 @@ fn control(path: &Path) -> Result<String> {
 fn release(suite: &Suite) -> Result<(Release, Timestamp)> {
     let date = suite.release.date.ok_or_else(|| {
         let name = &suite.spec.suite;
-        Error::new(Kind::Verify, format!("the release file of `{name}` has no date"))
+        Error::new(
+            Kind::Verify,
+            format!("the release file of `{name}` has no date"),
+        )
     })?;
     let release = Release {
         archive: suite.spec.archive.clone(),
@@ -280,7 +292,10 @@ fn release(suite: &Suite) -> Result<(Release, Timestamp)> {
 
 /// apt's default priority of a suite's versions (`apt_preferences(5)`).
 fn priority(suite: &Suite) -> i16 {
-    match (suite.release.not_automatic, suite.release.but_automatic_upgrades) {
+    match (
+        suite.release.not_automatic,
+        suite.release.but_automatic_upgrades,
+    ) {
         (true, false) => 1,
         (true, true) => 100,
         (false, _) => 500,
@@ -295,7 +310,10 @@ fn released<'a>(
 ) -> Result<BTreeSet<&'a str>> {
     let source = |name: &str| {
         let candidate = universe.candidate(name);
-        candidate.map_or_else(|| name.to_owned(), |candidate| candidate.source().to_owned())
+        candidate.map_or_else(
+            || name.to_owned(),
+            |candidate| candidate.source().to_owned(),
+        )
     };
     let locked: BTreeSet<&str> = before.package.iter().map(|one| one.name.as_str()).collect();
     if let Some(unknown) = names.iter().find(|name| !locked.contains(name.as_str())) {
@@ -329,7 +347,10 @@ impl Lock {
 
 fn debian(profile: &Profile) -> Result<&DebianSettings> {
     profile.debian.as_ref().ok_or_else(|| {
-        let error = Error::new(Kind::Usage, "the profile has no `[debian]`, and no other source is built yet");
+        let error = Error::new(
+            Kind::Usage,
+            "the profile has no `[debian]`, and no other source is built yet",
+        );
         error.hint("say which suite: [debian] suite = \"trixie\"")
     })
 }
@@ -343,7 +364,10 @@ fn pin(candidate: &Candidate, locals: &BTreeMap<String, (Digest, u64)>) -> Resul
         _ => {
             let digest = candidate.sha256().ok_or_else(|| {
                 let name = candidate.name();
-                Error::new(Kind::Verify, format!("the archive gives no SHA-256 of `{name}`"))
+                Error::new(
+                    Kind::Verify,
+                    format!("the archive gives no SHA-256 of `{name}`"),
+                )
             })?;
             (candidate.origin().archive.clone(), digest, candidate.size())
         }

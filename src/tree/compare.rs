@@ -43,7 +43,8 @@ fn differ(old: Side<'_>, new: Side<'_>) -> Option<Difference> {
     if essence(old) != essence(new) {
         return Some(Difference::Content);
     }
-    let metadata = |(_, _, entry): Side<'_>| (entry.mode, entry.uid, entry.gid, entry.xattrs.clone());
+    let metadata =
+        |(_, _, entry): Side<'_>| (entry.mode, entry.uid, entry.gid, entry.xattrs.clone());
     (metadata(old) != metadata(new)).then_some(Difference::Metadata)
 }
 
@@ -101,8 +102,18 @@ mod tests {
 
     #[test]
     fn each_kind_of_difference_is_seen() {
-        let before = tree(&[("gone", "", 0o644), ("mode", "", 0o644), ("text", "a", 0o644), ("same", "", 0o644)]);
-        let after = tree(&[("mode", "", 0o755), ("new", "", 0o644), ("text", "b", 0o644), ("same", "", 0o644)]);
+        let before = tree(&[
+            ("gone", "", 0o644),
+            ("mode", "", 0o644),
+            ("text", "a", 0o644),
+            ("same", "", 0o644),
+        ]);
+        let after = tree(&[
+            ("mode", "", 0o755),
+            ("new", "", 0o644),
+            ("text", "b", 0o644),
+            ("same", "", 0o644),
+        ]);
         let found: Vec<_> = compare(&before, &after)
             .into_iter()
             .map(|(path, difference)| (path.to_string(), difference))
@@ -113,6 +124,9 @@ mod tests {
             ("new", Difference::Added),
             ("text", Difference::Content),
         ];
-        assert_eq!(found, expected.map(|(path, difference)| (path.to_owned(), difference)));
+        assert_eq!(
+            found,
+            expected.map(|(path, difference)| (path.to_owned(), difference))
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod assemble;
+mod assembly;
 mod claims;
 pub mod clean;
 mod configure;
@@ -17,6 +18,7 @@ pub mod index;
 pub mod mirror;
 pub mod ownership;
 pub mod package;
+mod place;
 pub mod relation;
 pub mod release;
 pub mod root;

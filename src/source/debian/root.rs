@@ -176,7 +176,12 @@ pub fn keep(
         .map(|owner| owner.mtime)
         .max()
         .unwrap_or(0);
-    let made = Root { tree, layers, texts, newest };
+    let made = Root {
+        tree,
+        layers,
+        texts,
+        newest,
+    };
     store.put_record("roots", &job.key(newest > job.source_date_epoch), &made)
 }
 
@@ -230,11 +235,23 @@ fn pack(
     let sources: BTreeMap<Arc<str>, Arc<str>> = assembled
         .packages
         .iter()
-        .map(|package| (format!("deb:{}", package.name).into(), format!("deb:{}", package.source).into()))
+        .map(|package| {
+            (
+                format!("deb:{}", package.name).into(),
+                package.source.as_str().into(),
+            )
+        })
         .collect();
     let plan = layer::plan(tree, &sources, job.layer_limit)?;
     let planned: Vec<_> = plan.layers.iter().collect();
-    let blobs = layer::make_all(store, &planned, tree, Compression::ZSTD, job.threads, &|_| {})?;
+    let blobs = layer::make_all(
+        store,
+        &planned,
+        tree,
+        Compression::ZSTD,
+        job.threads,
+        &|_| {},
+    )?;
     let mut layers = Vec::with_capacity(blobs.len());
     for (planned, blob) in plan.layers.iter().zip(blobs) {
         for path in &planned.entries {

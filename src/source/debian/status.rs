@@ -38,7 +38,10 @@ mod tests {
                     Package: b\nStatus: deinstall ok config-files\nVersion: 2\n\n\
                     Package: a\nStatus: install ok installed\nArchitecture: i386\nVersion: 1\n";
         let found = installed(text);
-        let found: Vec<_> = found.iter().map(|(name, version)| format!("{name}={version}")).collect();
+        let found: Vec<_> = found
+            .iter()
+            .map(|(name, version)| format!("{name}={version}"))
+            .collect();
         assert_eq!(found, ["a=1", "a:i386=1"]);
     }
 }
