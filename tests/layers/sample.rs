@@ -50,7 +50,7 @@ pub fn noise(length: usize) -> Vec<u8> {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        (state % 61) as u8 + if state % 5 == 0 { 128 } else { 0 }
+        (state % 61) as u8 + if state.is_multiple_of(5) { 128 } else { 0 }
     })
     .take(length)
     .collect()
