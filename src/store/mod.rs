@@ -206,10 +206,14 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     };
     let mut file = tempfile::Builder::new()
         .prefix(".new-")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
         .tempfile_in(folder)
         .io("making a file in", folder)?;
     file.write_all(bytes).io("writing", path)?;
+    // Set apart from making it, so that no umask takes anything away.
+    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    file.as_file()
+        .set_permissions(readable)
+        .io("writing", path)?;
     file.persist(path)
         .map_err(|error| error.error)
         .io("renaming to", path)?;

@@ -56,7 +56,10 @@ impl Store {
         let lock = lock_file(&folder.join("lock"), FlockOperation::LockExclusive)?;
         let work = folder.join("work");
         fs::create_dir(&work).io("making", &work)?;
-        Ok(Scratch { folder, _lock: lock })
+        Ok(Scratch {
+            folder,
+            _lock: lock,
+        })
     }
 
     /// Work folders whose process is gone.

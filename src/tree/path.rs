@@ -143,7 +143,12 @@ mod tests {
 
     #[test]
     fn odd_bytes_survive_json() {
-        for bytes in [&b"plain/path"[..], b"\xff\\ \n\x00", "Főtanú".as_bytes(), b""] {
+        for bytes in [
+            &b"plain/path"[..],
+            b"\xff\\ \n\x00",
+            "Főtanú".as_bytes(),
+            b"",
+        ] {
             let path = TreePath::new(bytes);
             let json = serde_json::to_string(&path).unwrap();
             assert_eq!(serde_json::from_str::<TreePath>(&json).unwrap(), path);
