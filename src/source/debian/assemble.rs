@@ -25,8 +25,8 @@ use super::assembly::Assembly;
 use super::configure::Scripts;
 use super::database;
 use super::exclude::Excludes;
-use super::ownership::Owned;
 use super::incoming::{Package, Packages};
+use super::ownership::Owned;
 use super::rootdir::RootDir;
 use crate::error::{Context, Error, Kind, Result};
 

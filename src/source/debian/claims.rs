@@ -15,8 +15,8 @@ use std::collections::btree_map::Entry;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::diversion::Diversions;
-use super::ownership::{Owned, Owner};
 use super::incoming::Package;
+use super::ownership::{Owned, Owner};
 use crate::error::{Error, Kind, Result};
 use crate::tree::TreePath;
 
