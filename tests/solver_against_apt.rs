@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use nodelith::source::debian::index::Universe;
-use nodelith::source::debian::solve::{Request, choose};
+use nodelith::source::debian::choice::index::Universe;
+use nodelith::source::debian::choice::solve::{Request, choose};
 
 #[path = "solver_against_apt/sets.rs"]
 mod sets;

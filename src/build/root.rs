@@ -15,7 +15,7 @@ use crate::node;
 use crate::profile::Profile;
 use crate::report::{Task, Unit};
 use crate::sandbox::{self, Chroot};
-use crate::source::debian::assemble::{Progress, Runner};
+use crate::source::debian::root::assemble::{Progress, Runner};
 use crate::source::debian::root::{self, Job, Root};
 use crate::source::fetch::Download;
 

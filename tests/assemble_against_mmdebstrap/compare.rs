@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use nodelith::source::debian::ownership::Owned;
+use nodelith::source::debian::root::ownership::Owned;
 use nodelith::tree::TreePath;
 
 pub struct Difference {
