@@ -61,7 +61,11 @@ impl Store {
         for folder in folders {
             for entry in fs::read_dir(&folder).io("listing", &folder)? {
                 let entry = entry.io("listing", &folder)?;
-                if entry.file_name().as_encoded_bytes().starts_with(ASIDE.as_bytes()) {
+                if entry
+                    .file_name()
+                    .as_encoded_bytes()
+                    .starts_with(ASIDE.as_bytes())
+                {
                     // Another process may be doing the same.
                     let _ = fs::remove_file(entry.path());
                 }
