@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use nodelith::digest::Digest;
+
 use crate::common::run;
 
 /// Name, version, source.
@@ -47,6 +49,11 @@ impl Archive {
 
     /// Publishes a suite of these packages and no others; older files stay in the pool.
     pub fn publish(&self, suite: &str, packages: &[Package<'_>]) {
+        self.publish_at(suite, packages, "");
+    }
+
+    /// The same, with something before each path.
+    pub fn publish_at(&self, suite: &str, packages: &[Package<'_>], before: &str) {
         let root = self.folder.path();
         let dists = root.join("dists").join(suite);
         let index = dists.join("main/binary-amd64");
@@ -54,15 +61,20 @@ impl Archive {
         let mut list = String::new();
         for package in packages {
             let path = self.make(suite, *package);
-            let scanned = run(Command::new("dpkg-scanpackages")
-                .arg("--multiversion")
-                .arg(path)
-                .current_dir(root));
-            list.push_str(&String::from_utf8(scanned).unwrap());
+            let full = root.join(&path);
+            let control = run(Command::new("dpkg-deb").arg("--field").arg(&full));
+            let bytes = fs::read(&full).unwrap();
+            list.push_str(String::from_utf8(control).unwrap().trim_end());
+            list.push_str(&format!(
+                "\nFilename: {before}{}\nSize: {}\nSHA256: {}\n\n",
+                path.display(),
+                bytes.len(),
+                Digest::of(&bytes).hex()
+            ));
         }
         fs::write(index.join("Packages"), &list).unwrap();
         let date = String::from_utf8(run(Command::new("date").args(["-Ru"]))).unwrap();
-        let digest = nodelith::digest::Digest::of(list.as_bytes()).hex();
+        let digest = Digest::of(list.as_bytes()).hex();
         let release = format!(
             "Origin: Tests\nSuite: {suite}\nCodename: {suite}\nDate: {}\nArchitectures: all amd64\n\
              Components: main\nSHA256:\n {digest} {} main/binary-amd64/Packages\n",

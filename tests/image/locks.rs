@@ -157,8 +157,9 @@ fn configuration_does_not_touch_the_lock() {
 
     // Another package does, and what was locked stays as it was.
     scene.edit("\"pear\"", "");
-    run(&mut scene.nodelith(&["lock"]));
-    assert_eq!(scene.versions(), ["apple 1.0", "apple-data 1.0"]);
+    let told = output(&mut scene.nodelith(&["lock"]));
+    let said = String::from_utf8_lossy(&told.stderr);
+    assert_eq!(scene.versions(), ["apple 1.0", "apple-data 1.0"], "{said}");
 }
 
 #[test]
@@ -231,4 +232,16 @@ fn no_address(lock: &Path) {
     let text = fs::read_to_string(lock).unwrap();
     assert!(!text.contains("://"), "{text}");
     assert!(!text.contains("/tmp"), "{text}");
+}
+
+#[test]
+fn a_path_that_leads_out_of_the_archive_is_refused() {
+    let scene = Scene::new();
+    scene
+        .archive
+        .publish_at("trixie", &[("apple", "1.0", "fruit")], "../../");
+    scene.edit("\"apple-data\", \"pear\"", "");
+    let said = refused(&mut scene.nodelith(&["lock"]), 4);
+    assert!(said.contains("is not one below the archive"), "{said}");
+    assert!(!scene.lock().exists());
 }
