@@ -9,9 +9,9 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 use nodelith::error::Kind;
 use nodelith::report::{Mode, Report};
+use nodelith::source::debian::archive::mirror::{MirrorOptions, Mirrors};
+use nodelith::source::debian::archive::signature::Keyring;
 use nodelith::source::debian::archive::{Suite, SuiteSpec, TimePolicy, open};
-use nodelith::source::debian::mirror::{MirrorOptions, Mirrors};
-use nodelith::source::debian::signature::Keyring;
 use nodelith::source::fetch::{FetchOptions, Fetcher};
 use nodelith::store::Store;
 

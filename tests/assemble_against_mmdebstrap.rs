@@ -19,7 +19,7 @@ mod runner;
 use std::path::Path;
 use std::time::Instant;
 
-use nodelith::source::debian::assemble::{Assemble, Progress, assemble};
+use nodelith::source::debian::root::assemble::{Assemble, Progress, assemble};
 
 #[test]
 fn the_same_packages_give_the_same_root() {

@@ -31,7 +31,7 @@ use crate::node::{self, Configuration, RootFacts};
 use crate::profile::Profile;
 use crate::report::Report;
 use crate::sandbox::Mode;
-use crate::source::debian::mirror::Mirrors;
+use crate::source::debian::archive::mirror::Mirrors;
 use crate::source::fetch::Fetcher;
 use crate::store::Store;
 use crate::tree::{Content, Entry, FIXED_TIME, Node};

@@ -1,6 +1,8 @@
 //! Has a root made in the sandbox, unless the store has it.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
@@ -13,7 +15,7 @@ use crate::node;
 use crate::profile::Profile;
 use crate::report::{Task, Unit};
 use crate::sandbox::{self, Chroot};
-use crate::source::debian::assemble::{Progress, Runner};
+use crate::source::debian::root::assemble::{Progress, Runner};
 use crate::source::debian::root::{self, Job, Root};
 use crate::source::fetch::Download;
 
@@ -141,7 +143,10 @@ pub fn worker(mode: &str) -> ExitCode {
         let job: Job = serde_json::from_slice(job)
             .map_err(|error| Error::new(Kind::Sandbox, format!("reading the job: {error}")))?;
         let folder = job.root();
-        fs::create_dir_all(&folder).io("making", &folder)?;
+        // The sandbox takes away again what it had to make for its own use.
+        for name in ["", "dev", "proc", "sys"] {
+            make_folder(&folder.join(name))?;
+        }
         let inside = emitter.inside();
         let emitter = &*emitter;
         let progress = |progress: Progress<'_>| {
@@ -159,6 +164,11 @@ pub fn worker(mode: &str) -> ExitCode {
         root::keep(&job, &assembled?, node::facts::wanted, &progress)?;
         Ok(Value::Null)
     })
+}
+
+fn make_folder(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).io("making", path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).io("making", path)
 }
 
 struct Scripts(Chroot);

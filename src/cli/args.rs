@@ -13,9 +13,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 )]
 pub struct Arguments {
     #[command(flatten)]
-    pub global: Global,
+    pub(crate) global: Global,
     #[command(subcommand)]
-    pub verb: Verb,
+    pub(crate) verb: Verb,
 }
 
 /// What every verb takes.
@@ -124,7 +124,7 @@ pub struct Subject {
 #[derive(Debug, Args)]
 pub struct Build {
     #[command(flatten)]
-    pub subject: Subject,
+    pub(crate) subject: Subject,
     /// Folder of the OCI image layout [default: out/NAME]
     #[arg(long, short, value_name = "DIR")]
     pub output: Option<PathBuf>,
@@ -138,7 +138,7 @@ pub struct Build {
     #[arg(long, value_enum, default_value_t, env = "NODELITH_SANDBOX")]
     pub sandbox: SandboxMode,
     #[command(flatten)]
-    pub sources: Sources,
+    pub(crate) sources: Sources,
 }
 
 /// How package scripts are run.
@@ -159,7 +159,7 @@ pub enum SandboxMode {
 #[derive(Debug, Args)]
 pub struct Lock {
     #[command(flatten)]
-    pub subject: Subject,
+    pub(crate) subject: Subject,
     /// Renew the lock: all packages, or only those named
     #[arg(long, value_name = "PACKAGE", num_args = 0.., conflicts_with = "outdated")]
     pub update: Option<Vec<String>>,
@@ -167,19 +167,19 @@ pub struct Lock {
     #[arg(long)]
     pub outdated: bool,
     #[command(flatten)]
-    pub sources: Sources,
+    pub(crate) sources: Sources,
 }
 
 /// Arguments of `vendor`.
 #[derive(Debug, Args)]
 pub struct Vendor {
     #[command(flatten)]
-    pub subject: Subject,
+    pub(crate) subject: Subject,
     /// The folder
     #[arg(long, short, value_name = "DIR", default_value = "vendor")]
     pub output: PathBuf,
     #[command(flatten)]
-    pub sources: Sources,
+    pub(crate) sources: Sources,
 }
 
 /// Arguments of `show`.

@@ -21,6 +21,11 @@ pub(super) fn run(context: &Context, arguments: &Build) -> Result<Outcome> {
     let profile = Profile::load(&arguments.subject.profile)?;
     let architectures = architectures(&profile, &arguments.subject.arch)?;
     let compression = compression(&profile, arguments.compression.as_deref())?;
+    for section in profile.waiting() {
+        context.report.warning(&format!(
+            "`{section}` is checked but not acted on yet, except for the package that it names"
+        ));
+    }
     let store = context.store()?;
     let _use = store.in_use()?;
     let setting = Setting::new(context, &store, &profile, &arguments.sources)?;

@@ -48,8 +48,12 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Outcome> {
         changed.extend(changes.iter().map(|change| as_json(architecture, change)));
         for change in changes {
             let absent = || "-".to_owned();
+            let name = match architectures.len() {
+                1 => change.name,
+                _ => format!("{} ({architecture})", change.name),
+            };
             table.row([
-                change.name,
+                name,
                 change.before.unwrap_or_else(absent),
                 change.after.unwrap_or_else(absent),
             ]);

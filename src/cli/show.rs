@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::image::annotations;
 use crate::image::read::Image;
 use crate::report::{Table, human_bytes};
-use crate::source::debian::status;
+use crate::source::debian::root::status;
 use crate::tree::image::{ImageTree, read, read_files};
 use crate::tree::{Node, TreePath};
 

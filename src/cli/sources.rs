@@ -11,7 +11,7 @@ use crate::error::{Context as _, Error, Kind, Result};
 use crate::lock::{self, Keep, Lock, Pinned, Resolver};
 use crate::profile::Profile;
 use crate::report::{Report, Unit};
-use crate::source::debian::mirror::{MAIN, MirrorOptions, Mirrors, Named, SECURITY};
+use crate::source::debian::archive::mirror::{MAIN, MirrorOptions, Mirrors, Named, SECURITY};
 use crate::source::fetch::{Download, FetchOptions, Fetcher};
 use crate::store::Store;
 

@@ -30,15 +30,9 @@ pub fn changes(before: Option<&Pinned>, after: &Pinned) -> Vec<Change> {
 }
 
 fn package_versions(pinned: &Pinned) -> BTreeMap<String, String> {
-    let name = |package: &super::Package| match package.architecture.as_str() {
-        "all" => package.name.clone(),
-        architecture => format!("{}:{architecture}", package.name),
-    };
-    let version = |package: &super::Package| package.version.clone();
-    pinned
-        .package
-        .iter()
-        .map(|package| (name(package), version(package)))
+    let packages = pinned.package.iter();
+    packages
+        .map(|package| (package.name.clone(), package.version.clone()))
         .collect()
 }
 

@@ -1,7 +1,7 @@
 //! What the archives have newer than a lock.
 
 use super::{LOCAL, Pinned};
-use crate::source::debian::index::Universe;
+use crate::source::debian::choice::index::Universe;
 
 /// A package of which there is a newer version.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -17,6 +17,7 @@ mod merge;
 mod model;
 pub mod schema;
 pub mod value;
+mod waiting;
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nodelith::error::{Error, Kind, Result};
-use nodelith::source::debian::assemble::Runner;
+use nodelith::source::debian::root::assemble::Runner;
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, Uid};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 

@@ -66,49 +66,49 @@ type Test = fn(&Place);
 /// By what they show.
 const TESTS: &[(&str, Test)] = &[
     ("mountns_keeps_apart", |place| {
-        scenes::play("apart mountns", place.path())
+        scenes::play("apart mountns", place.path());
     }),
     ("userns_of_root_keeps_apart", |place| {
-        scenes::play("apart userns", place.path())
+        scenes::play("apart userns", place.path());
     }),
     ("userns_of_a_user_keeps_apart", |place| {
-        as_user(place, "apart userns")
+        as_user(place, "apart userns");
     }),
     ("auto_for_a_user_is_userns", |place| {
-        as_user(place, "auto userns")
+        as_user(place, "auto userns");
     }),
     ("auto_for_root_is_mountns", |place| {
-        scenes::play("auto mountns", place.path())
+        scenes::play("auto mountns", place.path());
     }),
     ("auto_without_sys_admin_is_userns", |place| {
-        without_sys_admin(place, "auto userns")
+        without_sys_admin(place, "auto userns");
     }),
     ("auto_in_a_container_is_chroot", |place| {
-        without_sys_admin(place, "contained auto chroot")
+        without_sys_admin(place, "contained auto chroot");
     }),
     ("chroot_in_a_container_works", |place| {
-        without_sys_admin(place, "contained scripts chroot")
+        without_sys_admin(place, "contained scripts chroot");
     }),
     ("a_user_may_not_ask_for_mountns", |place| {
-        as_user(place, "refused mountns")
+        as_user(place, "refused mountns");
     }),
     ("scripts_in_mountns", |place| {
-        scenes::play("scripts mountns", place.path())
+        scenes::play("scripts mountns", place.path());
     }),
     ("scripts_in_userns_of_root", |place| {
-        scenes::play("scripts userns", place.path())
+        scenes::play("scripts userns", place.path());
     }),
     ("scripts_in_userns_of_a_user", |place| {
-        as_user(place, "scripts userns")
+        as_user(place, "scripts userns");
     }),
     ("scripts_in_chroot", |place| {
-        scenes::play("scripts chroot", place.path())
+        scenes::play("scripts chroot", place.path());
     }),
     ("scripts_where_proc_is_masked", proc_is_masked),
     ("every_mode_leaves_the_same_tree", same_tree),
     ("owners_are_mapped", owners),
     ("what_a_user_cannot_remove_is_removed", |place| {
-        as_user(place, "remove userns")
+        as_user(place, "remove userns");
     }),
     ("deaths_are_told", |place| {
         for mode in MODES {

@@ -316,7 +316,7 @@ fn linger(chosen: &Chosen, folder: &Path) {
         marker: MARKER.to_owned(),
     };
     let _: Value = sandbox::run(chosen, &job, &mut |event| {
-        println!("{}", event.as_str().unwrap())
+        println!("{}", event.as_str().unwrap());
     })
     .unwrap();
 }

@@ -4,13 +4,17 @@
 //! that what a lock was made from can be shown later. Package lists are blobs by
 //! the digest that the release gives; what is in the store is not fetched again.
 
+pub mod mirror;
+pub mod release;
+pub mod signature;
+
 use std::io::{self, Read};
 
 use jiff::Timestamp;
 
-use super::mirror::Mirrors;
-use super::release::{Listed, Release};
-use super::signature::{Keyring, Signer, verify};
+use self::mirror::Mirrors;
+use self::release::{Listed, Release};
+use self::signature::{Keyring, Signer, verify};
 use crate::digest::{Digest, Hasher};
 use crate::error::{Context, Error, Kind, Result};
 use crate::report::{Task, Unit};

@@ -1,32 +1,11 @@
 //! The Debian source: from a signed archive to a configured root.
+//!
+//! ```text
+//! archive   where archives are, what they sign, the lists that they hold
+//! choice    which packages, as apt would choose them
+//! root      the packages unpacked, configured, cleaned, and kept as layers
+//! ```
 
 pub mod archive;
-pub mod assemble;
-mod assembly;
-mod claims;
-pub mod clean;
-mod configure;
-pub mod control;
-mod database;
-pub mod deb;
-mod diversion;
-mod exclude;
-mod explain;
-mod guard;
-mod incoming;
-pub mod index;
-pub mod mirror;
-pub mod ownership;
-pub mod package;
-mod place;
-pub mod relation;
-pub mod release;
+pub mod choice;
 pub mod root;
-mod rootdir;
-pub mod signature;
-pub mod solve;
-pub mod status;
-mod tarball;
-mod triggers;
-mod unpack;
-mod usrmerge;

@@ -7,6 +7,27 @@
 //! the layer limit, never on configuration, so that configuration is cheap to
 //! change.
 
+pub mod assemble;
+mod assembly;
+mod claims;
+pub mod clean;
+mod configure;
+pub mod control;
+mod database;
+pub mod deb;
+mod diversion;
+mod exclude;
+mod guard;
+mod incoming;
+pub mod ownership;
+mod place;
+mod rootdir;
+pub mod status;
+mod tarball;
+mod triggers;
+mod unpack;
+mod usrmerge;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -14,9 +35,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::assemble::{Assemble, Assembled, Progress, Runner, assemble};
-use super::clean;
-use super::ownership::Owner;
+use self::assemble::{Assemble, Assembled, Progress, Runner, assemble};
+
+use self::ownership::Owner;
 use crate::digest::Digest;
 use crate::error::{Context, Result};
 use crate::layer::{self, Compression, FORMAT, LayerBlob};

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::*;
 use crate::report::{Mode, Report};
-use crate::source::debian::mirror::{MirrorOptions, Named};
-use crate::source::debian::signature::testing::{CREATED, DAY, TestKey};
+use crate::source::debian::archive::mirror::{MirrorOptions, Named};
+use crate::source::debian::archive::signature::testing::{CREATED, DAY, TestKey};
 use crate::source::fetch::FetchOptions;
 use crate::store::Store;
 

@@ -4,38 +4,68 @@
 /// Kept whatever is excluded: licences want their text to travel with the files.
 const KEPT: &[u8] = b"/usr/share/doc/*/copyright";
 
-/// The patterns of a build.
+/// The patterns of a build, the last that matches decides.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Excludes {
-    patterns: Vec<Vec<u8>>,
+    rules: Vec<Rule>,
+}
+
+#[derive(Debug, Clone)]
+struct Rule {
+    pattern: Vec<u8>,
+    keep: bool,
 }
 
 impl Excludes {
+    /// Patterns in their order; one that begins with `!` keeps what an earlier one leaves out.
     pub fn new(patterns: &[String]) -> Self {
-        let patterns = patterns.iter().map(|pattern| pattern.clone().into_bytes());
+        if patterns.is_empty() {
+            return Self::default();
+        }
+        let rule = |pattern: &String| match pattern.strip_prefix('!') {
+            Some(kept) => Rule {
+                pattern: kept.as_bytes().to_vec(),
+                keep: true,
+            },
+            None => Rule {
+                pattern: pattern.as_bytes().to_vec(),
+                keep: false,
+            },
+        };
+        let copyright = Rule {
+            pattern: KEPT.to_vec(),
+            keep: true,
+        };
         Self {
-            patterns: patterns.collect(),
+            rules: patterns.iter().map(rule).chain([copyright]).collect(),
         }
     }
 
     /// Whether to leave out `path` (relative to the root, no leading slash).
     /// Directories and links are kept where something below may be kept.
     pub fn leave_out(&self, path: &[u8], is_directory_or_link: bool) -> bool {
-        if self.patterns.is_empty() {
-            return false;
-        }
         let mut absolute = Vec::with_capacity(path.len() + 1);
         absolute.push(b'/');
         absolute.extend_from_slice(path);
-        if is_directory_or_link && absolute.starts_with(fixed_part(KEPT)) {
+        let leads_to_kept = |rule: &Rule| {
+            rule.keep && {
+                let fixed = fixed_part(&rule.pattern);
+                // Above what is kept, or within the part that a wildcard stands for.
+                absolute.starts_with(fixed) || is_above(&absolute, fixed)
+            }
+        };
+        if is_directory_or_link && self.rules.iter().any(leads_to_kept) {
             return false;
         }
-        !matches(KEPT, &absolute)
-            && self
-                .patterns
-                .iter()
-                .any(|pattern| matches(pattern, &absolute))
+        let last = self.rules.iter().rev();
+        let mut deciding = last.filter(|rule| matches(&rule.pattern, &absolute));
+        deciding.next().is_some_and(|rule| !rule.keep)
     }
+}
+
+fn is_above(folder: &[u8], path: &[u8]) -> bool {
+    path.strip_prefix(folder)
+        .is_some_and(|rest| rest.first() == Some(&b'/'))
 }
 
 /// What comes before the first wildcard, without trailing slashes.
@@ -150,6 +180,25 @@ mod tests {
     fn many_stars_take_no_exponential_time() {
         let pattern = b"*a".repeat(200);
         assert!(!matches(&pattern, &vec![b'b'; 100_000]));
+    }
+
+    #[test]
+    fn what_is_kept_of_what_is_left_out() {
+        let excludes = Excludes::new(&[
+            "/usr/share/locale/*".into(),
+            "!/usr/share/locale/de/*".into(),
+            "/usr/share/locale/de/x*".into(),
+        ]);
+        let cases: [(&[u8], bool, bool); 5] = [
+            (b"usr/share/locale", true, false),
+            (b"usr/share/locale/de", true, false),
+            (b"usr/share/locale/de/LC_MESSAGES/tar.mo", false, false),
+            (b"usr/share/locale/de/x.mo", false, true),
+            (b"usr/share/locale/fr/LC_MESSAGES/tar.mo", false, true),
+        ];
+        for (path, is_directory, expected) in cases {
+            assert_eq!(excludes.leave_out(path, is_directory), expected);
+        }
     }
 
     #[test]

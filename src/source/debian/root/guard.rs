@@ -19,7 +19,7 @@ struct Rule {
 
 const NOTHING: &[u8] = b"#!/bin/sh\nexit 0\n";
 
-const RULES: [Rule; 7] = [
+const RULES: [Rule; 8] = [
     // Asked by invoke-rc.d and deb-systemd-invoke; 101 forbids to start anything.
     Rule {
         path: b"usr/sbin/policy-rc.d",
@@ -29,6 +29,13 @@ const RULES: [Rule; 7] = [
     // Called directly by some old scripts.
     Rule {
         path: b"usr/sbin/start-stop-daemon",
+        script: NOTHING,
+        always: false,
+    },
+    // What it makes is a node's state, which every boot makes anew; and it refuses to
+    // work without /proc, so that roots would differ from one sandbox to another.
+    Rule {
+        path: b"usr/bin/systemd-tmpfiles",
         script: NOTHING,
         always: false,
     },

@@ -1,10 +1,6 @@
 //! Control stanzas (deb822, `deb-control(5)`) as a package carries them, and
 //! the few things that unpacking needs to know from them.
 
-use std::str::FromStr;
-
-use debversion::Version;
-
 use crate::error::{Error, Kind, Result};
 
 /// The fields of one stanza, in their order and with their text as written.
@@ -112,68 +108,6 @@ pub fn is_package_name(name: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
-/// One alternative of a relation field: a name, perhaps with an architecture, perhaps with versions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Alternative<'a> {
-    /// The package's name, without architecture.
-    pub name: &'a str,
-    /// The comparison and the version to compare with.
-    pub version: Option<(&'a str, &'a str)>,
-}
-
-impl Alternative<'_> {
-    /// Whether a package of this name and version is meant.
-    #[must_use]
-    pub fn matches(&self, name: &str, version: &str) -> bool {
-        if self.name != name {
-            return false;
-        }
-        let Some((comparison, wanted)) = self.version else {
-            return true;
-        };
-        let (Ok(have), Ok(wanted)) = (Version::from_str(version), Version::from_str(wanted)) else {
-            return false;
-        };
-        match comparison {
-            "<<" => have < wanted,
-            // A single `<` or `>` is an old spelling of "or equal".
-            "<=" | "<" => have <= wanted,
-            "=" => have == wanted,
-            ">=" | ">" => have >= wanted,
-            ">>" => have > wanted,
-            _ => false,
-        }
-    }
-}
-
-/// A relation field of a binary package (`Depends`, `Replaces`, `Provides`) as groups of alternatives.
-#[must_use]
-pub fn relations(value: &str) -> Vec<Vec<Alternative<'_>>> {
-    value
-        .split(',')
-        .map(|group| group.split('|').filter_map(alternative).collect::<Vec<_>>())
-        .filter(|group| !group.is_empty())
-        .collect()
-}
-
-fn alternative(text: &str) -> Option<Alternative<'_>> {
-    let (name, rest) = match text.find(['(', '[', '<']) {
-        Some(at) => (&text[..at], &text[at..]),
-        None => (text, ""),
-    };
-    let name = name.trim();
-    let name = name.split_once(':').map_or(name, |(name, _)| name);
-    let version = rest
-        .strip_prefix('(')
-        .and_then(|rest| rest.split_once(')'))
-        .map(|(inside, _)| inside.trim())
-        .and_then(|inside| {
-            let at = inside.find(|character| !"<>=".contains(character))?;
-            Some((&inside[..at], inside[at..].trim()))
-        });
-    (!name.is_empty()).then_some(Alternative { name, version })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,19 +140,6 @@ mod tests {
         ] {
             assert!(Stanza::parse(text).is_err(), "{text:?}");
         }
-    }
-
-    #[test]
-    fn relations_are_split() {
-        let groups = relations("awk, libc6:any (>= 2.38) [amd64] | libc6.1(<<3) , , x <!stage1>");
-        assert_eq!(groups.len(), 3);
-        assert_eq!(groups[1][0].name, "libc6");
-        assert_eq!(groups[1][0].version, Some((">=", "2.38")));
-        assert_eq!(groups[1][1].version, Some(("<<", "3")));
-        assert_eq!(groups[2][0].name, "x");
-        assert!(groups[1][0].matches("libc6", "2.41-12+deb13u3"));
-        assert!(!groups[1][0].matches("libc6", "2.36-9"));
-        assert!(!groups[1][0].matches("libc", "2.41"));
     }
 
     #[test]

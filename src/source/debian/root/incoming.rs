@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::control::{Alternative, is_package_name, relations};
+use super::control::is_package_name;
 use super::deb::{Control, Deb};
 use crate::error::{Error, Kind, Result};
+use crate::source::debian::choice::relation::{Operator, Relation, Relations};
 
 /// A line of `conffiles` (`deb-conffiles(5)`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,19 +99,18 @@ impl Package {
 
     /// Whether it may take over files of `other`.
     pub fn replaces(&self, other: &Self) -> bool {
-        self.relation("Replaces")
-            .iter()
-            .flatten()
-            .any(|wanted| wanted.matches(&other.name, &other.version))
+        self.relations("Replaces").any(|wanted| {
+            let holds =
+                |(operator, version): (Operator, &str)| operator.holds(&other.version, version);
+            wanted.name == &*other.name && wanted.constraint.is_none_or(holds)
+        })
     }
 
-    /// A relation field; empty if it is not there.
-    pub fn relation(&self, field: &str) -> Vec<Vec<Alternative<'_>>> {
-        self.control
-            .stanza
-            .get(field)
-            .map(relations)
-            .unwrap_or_default()
+    /// The relations of a field, alternatives and all; none if it is not there.
+    /// What cannot be read as one is left to dpkg, which refuses it.
+    pub fn relations(&self, field: &str) -> impl Iterator<Item = Relation<'_>> {
+        let value = self.control.stanza.get(field).unwrap_or_default();
+        Relations::new(value).filter_map(Result::ok)
     }
 }
 
@@ -144,7 +144,7 @@ impl Packages {
                 .push(index);
         }
         for (index, package) in all.iter().enumerate() {
-            for provided in package.relation("Provides").iter().flatten() {
+            for provided in package.relations("Provides") {
                 let providers = names.entry(provided.name.to_owned()).or_default();
                 if !providers.contains(&index) {
                     providers.push(index);
@@ -158,9 +158,7 @@ impl Packages {
     /// count: a package that is there is there to be used.
     pub fn needed(&self, index: usize, field: &str) -> BTreeSet<usize> {
         self.all[index]
-            .relation(field)
-            .iter()
-            .flatten()
+            .relations(field)
             .filter_map(|wanted| self.names.get(wanted.name))
             .flatten()
             .copied()
