@@ -151,7 +151,7 @@ impl Data {
     pub fn check_root(&self) -> Result<()> {
         let root = self.root();
         let status = fs::read_to_string(root.join("var/lib/dpkg/status"))?;
-        let installed = nodelith::source::debian::status::installed(&status).len();
+        let installed = nodelith::source::debian::root::status::installed(&status).len();
         if installed != self.packages.len() {
             let ours = self.packages.len();
             return Err(format!("mmdebstrap installed {installed} packages, we {ours}").into());
