@@ -36,11 +36,9 @@ use crate::source::fetch::Fetcher;
 use crate::store::Store;
 use crate::tree::{Content, Entry, FIXED_TIME, Node};
 
+pub use crate::node::SETTINGS_PATH;
 pub use layers::Layer;
 pub use root::worker;
-
-/// Where an image says what its profile set, as JSON: setting to value.
-pub const SETTINGS_PATH: &str = "usr/share/nodelith/settings.json";
 
 /// What a build uses.
 pub struct Builder<'a> {
