@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::FlockOperation;
 
 use super::scratch::lock_file;
-use super::{Guard, Store};
+use super::{ELSEWHERE, Guard, Store};
 use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Result};
 
@@ -43,6 +43,7 @@ impl Store {
     /// When the lock file cannot be made.
     pub fn in_use(&self) -> Result<Guard> {
         lock_file(&self.root.join("locks/use"), FlockOperation::LockShared)
+            .map_err(|error| error.hint(ELSEWHERE))
     }
 
     /// How much of each sort is in the store: blobs, unfinished downloads, records.
