@@ -1,6 +1,5 @@
 //! What the end-to-end tests share: running the program, one store of
 //! downloads for all of them, and a small archive of their own.
-#![expect(dead_code, reason = "each test program uses its own part of this")]
 
 pub mod mirror;
 
