@@ -14,6 +14,7 @@
 mod prune;
 mod scratch;
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -30,6 +31,9 @@ pub use scratch::{Guard, Scratch};
 
 /// What to do when the store's folder is of no use.
 const ELSEWHERE: &str = "choose another folder for the store with `--store` or in `NODELITH_STORE`";
+
+/// How the names of files begin that are being written.
+const ASIDE: &str = ".new-";
 
 /// A store in a folder.
 #[derive(Debug, Clone)]
@@ -102,6 +106,20 @@ impl Store {
         }
     }
 
+    /// Every blob that is there.
+    ///
+    /// # Errors
+    /// When the store cannot be listed.
+    pub fn blobs(&self) -> Result<BTreeSet<Digest>> {
+        let folder = self.root.join("blobs/sha256");
+        let mut found = BTreeSet::new();
+        for entry in fs::read_dir(&folder).io("listing", &folder)? {
+            let name = entry.io("listing", &folder)?.file_name();
+            found.extend(name.to_str().and_then(Digest::from_hex));
+        }
+        Ok(found)
+    }
+
     /// Opens a blob for reading.
     ///
     /// # Errors
@@ -118,7 +136,7 @@ impl Store {
     pub fn writer(&self) -> Result<BlobWriter> {
         let folder = self.root.join("blobs");
         let file = tempfile::Builder::new()
-            .prefix(".new-")
+            .prefix(ASIDE)
             .tempfile_in(&folder)
             .io("making a file in", &folder)?;
         Ok(BlobWriter {
@@ -234,7 +252,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
         _ => Path::new("."),
     };
     let mut file = tempfile::Builder::new()
-        .prefix(".new-")
+        .prefix(ASIDE)
         .tempfile_in(folder)
         .io("making a file in", folder)?;
     file.write_all(bytes).io("writing", path)?;
