@@ -20,13 +20,15 @@ pub struct Layer {
     pub reused: bool,
 }
 
-/// Gives the image's layers in order, making those that are not in the store.
+/// Gives the image's layers in order, making those that are not in the store;
+/// `new` are those of the root that this build has made already.
 ///
 /// # Errors
 /// When a layer cannot be read or written.
 pub fn layers(
     store: &Store,
     root: &Root,
+    new: &BTreeSet<Digest>,
     composed: &Composed,
     compression: Compression,
     limit: usize,
@@ -36,7 +38,9 @@ pub fn layers(
     let mut dropped = dropped_by_layer(root, composed);
     for layer in &root.layers {
         let dropped = dropped.remove(&layer.blob.digest).unwrap_or_default();
-        layers.push(root_layer(store, layer, &dropped, compression, threads)?);
+        let mut image_layer = root_layer(store, layer, &dropped, compression, threads)?;
+        image_layer.reused &= !new.contains(&image_layer.blob.digest);
+        layers.push(image_layer);
     }
     let plan = layer::plan(&composed.added, &BTreeMap::new(), limit)?;
     for planned in &plan.layers {

@@ -96,7 +96,7 @@ impl Builder<'_> {
         if let Some(outcome) = self.unchanged(&key) {
             return Ok(outcome);
         }
-        let root = self.root(profile, architecture, pinned)?;
+        let (root, new) = self.root(profile, architecture, pinned)?;
         let facts = RootFacts::new(&root.tree, &root.texts);
         let files = PinnedFiles::new(self.store, files);
         let mut configuration = node::configure(profile, architecture, &facts, &files)?;
@@ -107,6 +107,7 @@ impl Builder<'_> {
         let layers = layers::layers(
             self.store,
             &root,
+            &new,
             &composed,
             compression,
             usize::from(profile.image.layers),

@@ -1,5 +1,6 @@
 //! Has a root made in the sandbox, unless the store has it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::Builder;
 use super::excludes::patterns;
+use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Result};
 use crate::lock::{LOCAL, Pinned};
 use crate::node;
@@ -20,13 +22,14 @@ use crate::source::debian::root::{self, Job, Root};
 use crate::source::fetch::Download;
 
 impl Builder<'_> {
-    /// The configured root of the pinned packages.
+    /// The configured root of the pinned packages, and the layers of it that
+    /// were not in the store before.
     pub(super) fn root(
         &self,
         profile: &Profile,
         architecture: &str,
         pinned: &Pinned,
-    ) -> Result<Root> {
+    ) -> Result<(Root, BTreeSet<Digest>)> {
         let debian = profile.debian.as_ref().ok_or_else(|| {
             Error::new(
                 Kind::Usage,
@@ -50,17 +53,22 @@ impl Builder<'_> {
             threads: self.threads,
         };
         if let Some(root) = job.recorded(self.store) {
-            return Ok(root);
+            return Ok((root, BTreeSet::new()));
         }
         self.fetch(pinned)?;
         // Of several builds that want this root, one makes it.
         let _turn = self.store.lock(&format!("root-{}", job.key(false).hex()))?;
         if let Some(root) = job.recorded(self.store) {
-            return Ok(root);
+            return Ok((root, BTreeSet::new()));
         }
+        let before = self.store.blobs()?;
         self.make_root(&mut job)?;
-        job.recorded(self.store)
-            .ok_or_else(|| Error::new(Kind::Io, "the root that was made is not in the store"))
+        let root = job
+            .recorded(self.store)
+            .ok_or_else(|| Error::new(Kind::Io, "the root that was made is not in the store"))?;
+        let layers = root.layers.iter().map(|layer| layer.blob.digest);
+        let new = layers.filter(|digest| !before.contains(digest)).collect();
+        Ok((root, new))
     }
 
     /// Puts every pinned package into the store.

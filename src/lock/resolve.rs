@@ -1,7 +1,7 @@
 //! Resolves a profile: archives → verified releases → packages, all by digest.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -267,9 +267,11 @@ impl Resolver<'_> {
 
 /// The control stanza of a `.deb`.
 fn control(path: &Path) -> Result<String> {
-    let control = Deb::open(path)?.control()?;
-    let text = control.text("control")?.map(str::to_owned);
-    text.ok_or_else(|| Error::new(Kind::Verify, "the package has no `control` file"))
+    let stanza = Deb::open(path)?.control()?.stanza;
+    let fields = stanza.fields();
+    Ok(fields
+        .map(|(name, value)| format!("{name}: {value}\n"))
+        .collect())
 }
 
 fn release(suite: &Suite) -> Result<(Release, Timestamp)> {
@@ -369,6 +371,7 @@ fn pin(candidate: &Candidate, locals: &BTreeMap<String, (Digest, u64)>) -> Resul
                     format!("the archive gives no SHA-256 of `{name}`"),
                 )
             })?;
+            check_path(candidate.name(), &path)?;
             (candidate.origin().archive.clone(), digest, candidate.size())
         }
     };
@@ -381,6 +384,16 @@ fn pin(candidate: &Candidate, locals: &BTreeMap<String, (Digest, u64)>) -> Resul
         size,
         digest,
     })
+}
+
+/// The path is joined to folders (a vendor folder, a mirror's), and must not lead out of them.
+fn check_path(name: &str, path: &str) -> Result<()> {
+    let below = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+    if !path.is_empty() && Path::new(path).components().all(below) {
+        return Ok(());
+    }
+    let message = format!("the archive's path of `{name}`, `{path}`, is not one below the archive");
+    Err(Error::new(Kind::Verify, message))
 }
 
 /// The newest date among the releases: `SOURCE_DATE_EPOCH`.

@@ -14,6 +14,7 @@
 mod prune;
 mod scratch;
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -27,6 +28,9 @@ use crate::error::{Context, Result};
 
 pub use prune::{Amount, Pruned};
 pub use scratch::{Guard, Scratch};
+
+/// How the names of files begin that are being written.
+const ASIDE: &str = ".new-";
 
 /// A store in a folder.
 #[derive(Debug, Clone)]
@@ -73,6 +77,20 @@ impl Store {
             .is_ok_and(|metadata| size.is_none_or(|size| size == metadata.len()))
     }
 
+    /// Every blob that is there.
+    ///
+    /// # Errors
+    /// When the store cannot be listed.
+    pub fn blobs(&self) -> Result<BTreeSet<Digest>> {
+        let folder = self.root.join("blobs/sha256");
+        let mut found = BTreeSet::new();
+        for entry in fs::read_dir(&folder).io("listing", &folder)? {
+            let name = entry.io("listing", &folder)?.file_name();
+            found.extend(name.to_str().and_then(Digest::from_hex));
+        }
+        Ok(found)
+    }
+
     /// Opens a blob for reading.
     ///
     /// # Errors
@@ -89,7 +107,7 @@ impl Store {
     pub fn writer(&self) -> Result<BlobWriter> {
         let folder = self.root.join("blobs");
         let file = tempfile::Builder::new()
-            .prefix(".new-")
+            .prefix(ASIDE)
             .tempfile_in(&folder)
             .io("making a file in", &folder)?;
         Ok(BlobWriter {
@@ -205,7 +223,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
         _ => Path::new("."),
     };
     let mut file = tempfile::Builder::new()
-        .prefix(".new-")
+        .prefix(ASIDE)
         .tempfile_in(folder)
         .io("making a file in", folder)?;
     file.write_all(bytes).io("writing", path)?;

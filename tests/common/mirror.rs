@@ -24,7 +24,10 @@ impl Mirror {
         let mirror = Self {
             folder: tempfile::tempdir().unwrap(),
             // gpg's agent listens on a socket in it, whose path must be short.
-            home: tempfile::Builder::new().prefix("gpg").tempdir_in("/tmp").unwrap(),
+            home: tempfile::Builder::new()
+                .prefix("gpg")
+                .tempdir_in("/tmp")
+                .unwrap(),
         };
         let user = "Test archive <archive@example.org>";
         let mut key = mirror.gpg();
@@ -62,10 +65,18 @@ impl Mirror {
     /// The one package file whose name begins with `name_`.
     pub fn package(&self, name: &str) -> PathBuf {
         let pool = self.path().join("pool/main");
-        let mut files = fs::read_dir(pool).unwrap().map(|entry| entry.unwrap().path());
+        let mut files = fs::read_dir(pool)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
         let prefix = format!("{name}_");
         files
-            .find(|path| path.file_name().unwrap().to_str().unwrap().starts_with(&prefix))
+            .find(|path| {
+                path.file_name()
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .starts_with(&prefix)
+            })
             .unwrap_or_else(|| panic!("no package {name}"))
     }
 
@@ -95,15 +106,24 @@ impl Mirror {
         if let Some(at) = at {
             sign.args(["--faked-system-time", at]);
         }
-        run(sign.arg("-o").arg(suite.join("InRelease")).arg("--clearsign").arg(&text));
+        run(sign
+            .arg("-o")
+            .arg(suite.join("InRelease"))
+            .arg("--clearsign")
+            .arg(&text));
     }
 
     fn gpg(&self) -> Command {
         let mut command = Command::new("gpg");
-        command
-            .arg("--homedir")
-            .arg(self.home.path())
-            .args(["--batch", "--yes", "--quiet", "--pinentry-mode", "loopback", "--passphrase", ""]);
+        command.arg("--homedir").arg(self.home.path()).args([
+            "--batch",
+            "--yes",
+            "--quiet",
+            "--pinentry-mode",
+            "loopback",
+            "--passphrase",
+            "",
+        ]);
         command
     }
 }
@@ -111,7 +131,9 @@ impl Mirror {
 impl Drop for Mirror {
     fn drop(&mut self) {
         let mut stop = Command::new("gpgconf");
-        stop.arg("--homedir").arg(self.home.path()).args(["--kill", "all"]);
+        stop.arg("--homedir")
+            .arg(self.home.path())
+            .args(["--kill", "all"]);
         let _ = stop.status();
     }
 }
