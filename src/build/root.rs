@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::Builder;
 use super::excludes::patterns;
+use super::layers;
 use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Result};
 use crate::lock::{LOCAL, Package, Pinned};
@@ -50,7 +51,7 @@ impl Builder<'_> {
                 .collect(),
             excludes: patterns(&debian.exclude),
             source_date_epoch: pinned.source_date_epoch,
-            layer_limit: usize::from(profile.image.layers),
+            layer_limit: usize::from(profile.image.layers).saturating_sub(layers::RESERVED),
             threads: self.threads,
         };
         if let Some(root) = job.recorded(self.store) {

@@ -42,7 +42,7 @@ fn an_impossible_value() {
        |
     12 | layers = 200
        |          ^^^
-    hint: 1 to 127 are possible; 64 is the default
+    hint: 2 to 127 are possible; 64 is the default
     ");
 }
 
