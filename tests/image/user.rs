@@ -55,7 +55,7 @@ impl User {
 
     /// A command that runs `program` as this user.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
-        let mut command = Command::new("runuser");
+        let mut command = Command::new("/usr/sbin/runuser");
         command
             .args(["-u", &self.name, "--"])
             .arg(program)
