@@ -85,7 +85,7 @@ fn hello() -> Mirror {
 pub fn of_nobody(mirror: &Mirror) -> Option<Scene> {
     let probe = output(Command::new("unshare").args(["--mount", "true"]));
     if !rustix::process::getuid().is_root() || !probe.status.success() {
-        println!("skipped: needs root and the right to mount, to become another user");
+        eprintln!("skipped: needs root and the right to mount, to become another user");
         return None;
     }
     let scene = Scene::locked(HELLO, mirror);
@@ -181,7 +181,7 @@ fn a_mode_that_is_impossible() {
 #[test]
 fn a_foreign_architecture_without_emulator() {
     if cfg!(not(target_arch = "x86_64")) || !rustix::process::getuid().is_root() {
-        println!("skipped: needs root on an x86-64 machine");
+        eprintln!("skipped: needs root on an x86-64 machine");
         return;
     }
     let mirror = hello();
@@ -209,7 +209,7 @@ fn a_foreign_architecture_without_emulator() {
             )),
     );
     if !probe.status.success() {
-        println!("skipped: no binfmt_misc here, or an emulator for arm64");
+        eprintln!("skipped: no binfmt_misc here, or an emulator for arm64");
         return;
     }
     assert_snapshot!(scene.failing(6, &mut wrapped), @"");

@@ -243,6 +243,8 @@ fn filters() -> insta::Settings {
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[TIME]"),
         (r"in \d+\.\d s(, [0-9.]+ \w+/s)?", "in [SECONDS]"),
         (r"`base-files [^`]+`", "`base-files [VERSION]`"),
+        (r"\d{3,} bytes", "[MANY] bytes"),
+        (r"\d+ too few", "[MANY] too few"),
         (r"fetching \d+ packages", "fetching [MANY] packages"),
         (r"subgids \d+-\d+", "subgids [RANGE]"),
         (r"subuids \d+-\d+", "subuids [RANGE]"),

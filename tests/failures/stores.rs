@@ -34,7 +34,7 @@ impl Small {
         if output(mount.arg(at)).status.success() {
             return Some(Self(at.to_owned()));
         }
-        println!("skipped: needs root and the right to mount");
+        eprintln!("skipped: needs root and the right to mount");
         None
     }
 }

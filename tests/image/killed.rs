@@ -38,7 +38,7 @@ fn a_build_that_is_killed_at_random_moments_is_made_good_by_the_next() {
         forget(&store, &packages);
         // Sometimes there was an image before, sometimes not.
         let _ = fs::remove_dir_all(&layout);
-        let old = random.next() % 2 == 0;
+        let old = random.next().is_multiple_of(2);
         if old {
             copy_layout(&before.layout, &layout);
         }
