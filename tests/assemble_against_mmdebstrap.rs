@@ -1,11 +1,11 @@
 //! The same packages through mmdebstrap and through us give the same root.
 //!
-//! Needs root, mmdebstrap, and the mirror that this machine's apt uses, so it
-//! runs only when asked: `NODELITH_JUDGE=trixie-minbase cargo test --test
-//! assemble_against_mmdebstrap -- --nocapture`. Names are `SUITE-minbase` and
-//! `SUITE-node`; several are separated by commas. What mmdebstrap made is kept
-//! in `NODELITH_JUDGE_CACHE` if that is set. What differs, and why, is told in
-//! docs/mmdebstrap-differences.md; anything else fails.
+//! Needs root, mmdebstrap, and the mirror that this machine's apt uses. The node
+//! packages of trixie are compared always, those of forky and the minimal roots of
+//! three suites with `NODELITH_TEST_ALL`. `NODELITH_JUDGE=trixie-minbase` asks for
+//! others: names are `SUITE-minbase` and `SUITE-node`, separated by commas. What
+//! mmdebstrap made is kept in `NODELITH_JUDGE_CACHE` if that is set. What differs,
+//! and why, is told in docs/mmdebstrap-differences.md; anything else fails.
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test")]
 
@@ -21,11 +21,17 @@ use std::time::Instant;
 
 use nodelith::source::debian::root::assemble::{Assemble, Progress, assemble};
 
+const USUAL: &str = "trixie-node";
+const ALL: &str = "bookworm-minbase,trixie-minbase,forky-minbase,trixie-node,forky-node";
+
 #[test]
 fn the_same_packages_give_the_same_root() {
-    let Ok(wanted) = std::env::var("NODELITH_JUDGE") else {
-        return;
-    };
+    let wanted = std::env::var("NODELITH_JUDGE").unwrap_or_else(|_| {
+        match std::env::var_os("NODELITH_TEST_ALL") {
+            Some(_) => ALL.to_owned(),
+            None => USUAL.to_owned(),
+        }
+    });
     let failed: Vec<&str> = wanted.split(',').filter(|name| !judge(name)).collect();
     assert!(failed.is_empty(), "roots that differ: {failed:?}");
 }

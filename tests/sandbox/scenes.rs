@@ -226,7 +226,6 @@ fn scripts(chosen: &Chosen, folder: &Path) {
             .contains("failed with status 7, for package `foo`\n  first\n"),
         "{error}"
     );
-    assert!(error.hints()[0].contains("log`"), "{:?}", error.hints());
     let error = run(chosen, &ask(vec![command(&["no-such-program"])])).unwrap_err();
     assert!(
         error
