@@ -38,7 +38,7 @@ fn a_build_that_is_killed_at_random_moments_is_made_good_by_the_next() {
         forget(&store, &packages);
         // Sometimes there was an image before, sometimes not.
         let _ = fs::remove_dir_all(&layout);
-        let old = random.next() % 2 == 0;
+        let old = random.next().is_multiple_of(2);
         if old {
             copy_layout(&before.layout, &layout);
         }
@@ -74,6 +74,11 @@ fn a_build_that_is_killed_at_random_moments_is_made_good_by_the_next() {
         killed > MOMENTS / 2,
         "only {killed} of {MOMENTS} builds were killed"
     );
+    // A partial image would have been seen.
+    let blob = listing(&layout.join("blobs/sha256")).pop().unwrap();
+    fs::remove_file(blob).unwrap();
+    let seen = std::panic::catch_unwind(|| whole(&layout, true, &[&image.digest]));
+    assert!(seen.is_err());
     fs::remove_dir_all(&store).unwrap();
 }
 
