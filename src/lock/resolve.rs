@@ -11,7 +11,7 @@ use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Result};
 use crate::profile::value::LocalFile;
 use crate::profile::{DebianSettings, Profile};
-use crate::report::{Report, Unit};
+use crate::report::{Report, Unit, counted};
 use crate::source::debian::archive::mirror::{MAIN, Mirrors, SECURITY};
 use crate::source::debian::archive::signature::Keyring;
 use crate::source::debian::archive::{self, Suite, SuiteSpec, TimePolicy};
@@ -117,9 +117,9 @@ impl Resolver<'_> {
             task.advance(1);
         }
         task.finish(&format!(
-            "{} packages in {} suites",
-            universe.packages().len(),
-            releases.len()
+            "{} in {}",
+            counted(universe.packages().len(), "package"),
+            counted(releases.len(), "suite")
         ));
         Ok((universe, releases))
     }
@@ -204,7 +204,7 @@ impl Resolver<'_> {
         let [pinned] = &pinned[..] else {
             return Err(Error::new(Kind::Io, format!("`{}` is gone", file.path())));
         };
-        if !self.store.has(&pinned.digest, Some(pinned.size)) {
+        if !self.store.has_whole(&pinned.digest, Some(pinned.size))? {
             let mut source = std::fs::File::open(file.absolute()).io("reading", file.absolute())?;
             let mut blob = self.store.writer()?;
             std::io::copy(&mut source, &mut blob).io("copying", file.absolute())?;

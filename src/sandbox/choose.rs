@@ -146,6 +146,9 @@ fn impossible(asked: Mode, failed: &[(Mode, Vec<Reason>)]) -> Error {
         }
     };
     let mut error = Error::new(Kind::Sandbox, message);
+    if asked != Mode::Auto {
+        error = error.hint("`--sandbox auto` takes the best mode that works here");
+    }
     let mut said: Vec<&str> = Vec::new();
     for hint in failed
         .iter()

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::FlockOperation;
 
 use super::scratch::lock_file;
-use super::{ASIDE, Guard, Store};
+use super::{ASIDE, ELSEWHERE, Guard, Store};
 use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Result};
 
@@ -48,7 +48,7 @@ impl Store {
             self.sweep()?;
             drop(alone);
         }
-        lock_file(&lock, FlockOperation::LockShared)
+        lock_file(&lock, FlockOperation::LockShared).map_err(|error| error.hint(ELSEWHERE))
     }
 
     /// Removes files that were never given their names.
