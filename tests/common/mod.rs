@@ -1,5 +1,6 @@
 //! What the end-to-end tests share: running the program, one store of
 //! downloads for all of them, and a small archive of their own.
+#![expect(clippy::print_stderr, reason = "tests say what they leave out")]
 #![expect(dead_code, reason = "each test program uses its own part of this")]
 
 pub mod mirror;

@@ -74,6 +74,11 @@ fn a_build_that_is_killed_at_random_moments_is_made_good_by_the_next() {
         killed > MOMENTS / 2,
         "only {killed} of {MOMENTS} builds were killed"
     );
+    // A partial image would have been seen.
+    let blob = listing(&layout.join("blobs/sha256")).pop().unwrap();
+    fs::remove_file(blob).unwrap();
+    let seen = std::panic::catch_unwind(|| whole(&layout, true, &[&image.digest]));
+    assert!(seen.is_err());
     fs::remove_dir_all(&store).unwrap();
 }
 

@@ -6,6 +6,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use nodelith::digest::Digest;
+use nodelith::tree::TreePath;
 use serde_json::Value;
 
 /// Every way in which `root` is not what `nodelith show --files` listed.
@@ -13,7 +14,7 @@ pub fn differences(root: &Path, files: &[Value]) -> Vec<String> {
     let mut found = Vec::new();
     let mut listed = BTreeSet::new();
     for file in files {
-        let path = PathBuf::from(file["path"].as_str().unwrap());
+        let path = path(&file["path"]).unwrap();
         let said = said(file);
         match fs::symlink_metadata(root.join(&path)) {
             Ok(_) => {
@@ -56,10 +57,16 @@ fn said(file: &Value) -> Facts {
         facts.insert("size", file["size"].to_string());
         facts.insert("digest", file["digest"].as_str().unwrap().to_owned());
     }
-    if let Some(target) = file["target"].as_str() {
-        facts.insert("target", target.to_owned());
+    if let Some(target) = path(&file["target"]) {
+        facts.insert("target", target.to_str().unwrap().to_owned());
     }
     facts
+}
+
+/// A path as JSON documents have it, odd bytes and backslashes escaped.
+pub fn path(value: &Value) -> Option<PathBuf> {
+    let path: Option<TreePath> = serde_json::from_value(value.clone()).unwrap();
+    path.map(|path| path.as_path().to_owned())
 }
 
 fn there(root: &Path, path: &Path, file: &Value) -> Facts {
@@ -84,13 +91,15 @@ fn there(root: &Path, path: &Path, file: &Value) -> Facts {
         let target = fs::read_link(&full).unwrap();
         facts.insert("target", target.to_str().unwrap().to_owned());
     } else if file["type"] == "h" {
-        let target = file["target"].as_str().unwrap();
-        let same = fs::symlink_metadata(root.join(target))
+        let target = self::path(&file["target"]).unwrap();
+        let same = fs::symlink_metadata(root.join(&target))
             .is_ok_and(|other| (other.dev(), other.ino()) == (metadata.dev(), metadata.ino()));
-        facts.insert(
-            "target",
-            if same { target } else { "another file" }.to_owned(),
-        );
+        let told = if same {
+            target.to_str().unwrap()
+        } else {
+            "another file"
+        };
+        facts.insert("target", told.to_owned());
     } else if letter == "-" {
         facts.insert("size", metadata.len().to_string());
         facts.insert("digest", Digest::of(&fs::read(&full).unwrap()).to_string());
