@@ -23,7 +23,7 @@ pub(super) fn run(context: &Context, arguments: &Build) -> Result<Outcome> {
     let compression = compression(&profile, arguments.compression.as_deref())?;
     for section in profile.waiting() {
         context.report.warning(&format!(
-            "`{section}` is checked but not acted on yet, except for the package that it names"
+            "`{section}` is checked but not acted on yet"
         ));
     }
     let store = context.store()?;
