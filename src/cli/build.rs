@@ -22,9 +22,9 @@ pub(super) fn run(context: &Context, arguments: &Build) -> Result<Outcome> {
     let architectures = architectures(&profile, &arguments.subject.arch)?;
     let compression = compression(&profile, arguments.compression.as_deref())?;
     for section in profile.waiting() {
-        context.report.warning(&format!(
-            "`{section}` is checked but not acted on yet"
-        ));
+        context
+            .report
+            .warning(&format!("`{section}` is checked but not acted on yet"));
     }
     let store = context.store()?;
     let _use = store.in_use()?;

@@ -182,7 +182,11 @@ mod tests {
             assert!(!row.source.is_empty() && row.supported[0] < row.supported[1]);
         }
         for setting in &TABLE.setting {
-            assert!(setting.at.is_sorted_by_key(|at| at.from), "{}", setting.name);
+            assert!(
+                setting.at.is_sorted_by_key(|at| at.from),
+                "{}",
+                setting.name
+            );
             for at in &setting.at {
                 let plugin = at.at.split('.').next().unwrap();
                 let plugin = TABLE.plugin.iter().find(|row| row.name == plugin);
@@ -213,7 +217,10 @@ mod tests {
         );
         assert!(!at("cni.bin-dir", "2.0.9").list);
         assert!(at("cni.bin-dir", "2.1.0").list);
-        assert_eq!(location("cdi", version("1.6.20")), Err(Some(version("1.7.0"))));
+        assert_eq!(
+            location("cdi", version("1.6.20")),
+            Err(Some(version("1.7.0")))
+        );
         assert_eq!(location("nonsense", version("1.6.20")), Err(None));
     }
 

@@ -100,7 +100,11 @@ mod tests {
         assert_eq!(flags.len(), TABLE.flag.len());
         for flag in &TABLE.flag {
             assert!(!flag.source.is_empty());
-            assert!(flag.field.as_deref().is_none_or(|name| field(name).is_some()));
+            assert!(
+                flag.field
+                    .as_deref()
+                    .is_none_or(|name| field(name).is_some())
+            );
         }
     }
 

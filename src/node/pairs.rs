@@ -23,7 +23,11 @@ pub(super) fn check(draft: &mut Draft<'_>, components: &Components) -> Result<()
 
 fn docker(draft: &Draft<'_>) -> Result<()> {
     let mut units = DOCKER_UNITS.iter();
-    let found = units.find(|unit| draft.node(&format!("usr/lib/systemd/system/{unit}")).is_some());
+    let found = units.find(|unit| {
+        draft
+            .node(&format!("usr/lib/systemd/system/{unit}"))
+            .is_some()
+    });
     if found.is_none() {
         return Ok(());
     }

@@ -52,7 +52,9 @@ fn plain(text: &str) -> bool {
     const WORDS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
         && !WORDS.contains(&text.to_ascii_lowercase().as_str())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || "._/-".contains(c))
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "._/-".contains(c))
 }
 
 #[cfg(test)]

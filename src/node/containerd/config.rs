@@ -41,7 +41,11 @@ pub(super) fn configure(
     config.put("cni.bin-dir", "cni.bin-dir", json!(bin))?;
     config.put("cni.conf-dir", "cni.conf-dir", json!(conf))?;
     // These are of no interest to anyone who compares images.
-    config.place("registry-directory", "containerd", json!(format!("/{FOLDER}")))?;
+    config.place(
+        "registry-directory",
+        "containerd",
+        json!(format!("/{FOLDER}")),
+    )?;
     config.place("opt-directory", "containerd", json!(OPT))?;
     let mut table = config.table;
     extra::merge(draft, row, &mut table)?;
@@ -66,7 +70,10 @@ impl Config<'_, '_> {
         let values = [
             ("snapshotter", Some(json!(snapshotter))),
             ("log-line-size", said.log_line_size.map(Value::from)),
-            ("concurrent-downloads", said.concurrent_downloads.map(Value::from)),
+            (
+                "concurrent-downloads",
+                said.concurrent_downloads.map(Value::from),
+            ),
             (
                 "pull-progress-timeout",
                 said.pull_progress_timeout.as_deref().map(Value::from),
@@ -74,7 +81,10 @@ impl Config<'_, '_> {
             ("selinux", said.selinux.map(Value::from)),
             ("device-ownership", said.device_ownership.map(Value::from)),
             ("cdi", said.cdi.map(Value::from)),
-            ("unprivileged-ports", said.unprivileged_ports.map(Value::from)),
+            (
+                "unprivileged-ports",
+                said.unprivileged_ports.map(Value::from),
+            ),
             ("unprivileged-icmp", said.unprivileged_icmp.map(Value::from)),
         ];
         for (name, value) in values {
@@ -99,8 +109,12 @@ impl Config<'_, '_> {
             runtimes.insert(name.clone(), Value::Object(table.0.clone()));
         }
         for (name, runtime) in &mut runtimes {
-            let Value::Object(runtime) = runtime else { continue };
-            let kind = runtime.entry("runtime_type").or_insert_with(|| json!(RUNC_TYPE));
+            let Value::Object(runtime) = runtime else {
+                continue;
+            };
+            let kind = runtime
+                .entry("runtime_type")
+                .or_insert_with(|| json!(RUNC_TYPE));
             // All handlers that are runc's manage cgroups alike: kubelet has one driver.
             if kind == RUNC_TYPE {
                 let options = runtime.entry("options").or_insert_with(|| json!({}));
@@ -123,14 +137,25 @@ impl Config<'_, '_> {
                 names.join(", ")
             )));
         }
-        self.draft.set("containerd.systemd-cgroup", systemd.to_string());
-        self.put("default-runtime", "containerd.default-runtime", json!(default))?;
+        self.draft
+            .set("containerd.systemd-cgroup", systemd.to_string());
+        self.put(
+            "default-runtime",
+            "containerd.default-runtime",
+            json!(default),
+        )?;
         self.place("runtimes", "containerd.runtimes", Value::Object(runtimes))
     }
 
     /// The server for exec, attach and port-forward.
     fn streaming(&mut self) -> Result<()> {
-        let said = self.draft.profile.containerd.streaming.clone().unwrap_or_default();
+        let said = self
+            .draft
+            .profile
+            .containerd
+            .streaming
+            .clone()
+            .unwrap_or_default();
         let pair = (&said.tls_certificate, &said.tls_key);
         if pair.0.is_some() != pair.1.is_some() {
             let message = "TLS of the streaming server needs a certificate and its key";
@@ -144,7 +169,10 @@ impl Config<'_, '_> {
             ("address", Some(json!(address))),
             // A text in containerd's configuration.
             ("port", Some(json!(port.to_string()))),
-            ("idle-timeout", said.idle_timeout.as_deref().map(Value::from)),
+            (
+                "idle-timeout",
+                said.idle_timeout.as_deref().map(Value::from),
+            ),
             ("tls", pair.0.as_ref().map(|_| json!(true))),
             ("tls-certificate", pair.0.as_deref().map(Value::from)),
             ("tls-key", pair.1.as_deref().map(Value::from)),
@@ -184,7 +212,10 @@ impl Config<'_, '_> {
             false => value,
         };
         let mut table = &mut self.table;
-        let (last, folders) = location.path.split_last().unwrap_or((&location.path[0], &[]));
+        let (last, folders) = location
+            .path
+            .split_last()
+            .unwrap_or((&location.path[0], &[]));
         for folder in folders {
             let next = table.entry(folder.clone()).or_insert_with(|| json!({}));
             let Value::Object(next) = next else {
@@ -203,5 +234,10 @@ fn written(table: &Map<String, Value>) -> Result<String> {
     toml::Table::try_from(table)
         .map_err(|error| error.to_string())
         .and_then(|table| toml::to_string(&table).map_err(|error| error.to_string()))
-        .map_err(|error| Error::new(Kind::Usage, format!("writing containerd's configuration: {error}")))
+        .map_err(|error| {
+            Error::new(
+                Kind::Usage,
+                format!("writing containerd's configuration: {error}"),
+            )
+        })
 }

@@ -41,7 +41,11 @@ pub(super) fn merge(
     }
     lay(table, extra);
     let mut settings = Vec::new();
-    flatten("containerd.extra", &Value::Object(extra.clone()), &mut settings);
+    flatten(
+        "containerd.extra",
+        &Value::Object(extra.clone()),
+        &mut settings,
+    );
     for (name, value) in settings {
         draft.set(name, value);
     }

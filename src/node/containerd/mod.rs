@@ -59,8 +59,9 @@ pub(super) fn sandbox_image(
     };
     if let Some(image) = &draft.profile.pause.image {
         if let Some(fixed) = with_digest(image, version) {
-            let message =
-                format!("containerd {version} does not find a sandbox image that has tag and digest");
+            let message = format!(
+                "containerd {version} does not find a sandbox image that has tag and digest"
+            );
             return Err(draft
                 .refuse(message, &["pause", "image"], image)
                 .hint(format!("take the digest out, or use containerd {fixed}")));

@@ -4,7 +4,7 @@ use super::super::der;
 use super::super::draft::{Access, Draft};
 use crate::error::Result;
 use crate::profile::file::Registry;
-use crate::profile::value::credentials;
+use crate::profile::value::{Url, credentials};
 
 /// The one directory that containerd is told of.
 pub(super) const FOLDER: &str = "etc/containerd/certs.d";
@@ -26,9 +26,15 @@ pub(super) fn configure(draft: &mut Draft<'_>) -> Result<()> {
             let text = String::from_utf8_lossy(&bytes);
             if let Err(why) = der::certificates(&text) {
                 let message = format!("`{file}` cannot be an authority: {why}");
-                return Err(draft.refuse(message, &keys, "").hint("give certificates in PEM form"));
+                return Err(draft
+                    .refuse(message, &keys, "")
+                    .hint("give certificates in PEM form"));
             }
-            draft.bytes(&format!("{folder}/{AUTHORITY}"), &bytes, Access::root(0o644));
+            draft.bytes(
+                &format!("{folder}/{AUTHORITY}"),
+                &bytes,
+                Access::root(0o644),
+            );
         }
         draft.text(&format!("{folder}/hosts.toml"), &hosts(registry));
         note(draft, host, registry);
@@ -51,13 +57,17 @@ fn addresses(draft: &Draft<'_>, host: &str, registry: &Registry) -> Result<()> {
         let keys = ["containerd", "registries", host, key];
         if url.starts_with("file:") {
             let message = format!("`{url}` is not a registry");
-            return Err(draft.refuse(message, &keys, url).hint("write it like `https://mirror.example`"));
+            return Err(draft
+                .refuse(message, &keys, url)
+                .hint("write it like `https://mirror.example`"));
         }
         if credentials(url) {
             let message = format!(
                 "the address of a registry for `{host}` holds a password, which everyone who has the image could read"
             );
-            return Err(draft.refuse(message, &keys, url).hint("give pods a pull secret"));
+            return Err(draft
+                .refuse(message, &keys, url)
+                .hint("give pods a pull secret"));
         }
     }
     Ok(())
@@ -93,13 +103,13 @@ fn hosts(registry: &Registry) -> String {
         let host = quoted(mirror);
         text += &format!("\n[host.{host}]\ncapabilities = [\"pull\", \"resolve\"]\n{of_mirrors}");
     }
-    text
+    text.trim_start().to_owned()
 }
 
 fn note(draft: &mut Draft<'_>, host: &str, registry: &Registry) {
     let name = |key: &str| format!("containerd.registries.{host}.{key}");
     if let Some(mirrors) = &registry.mirrors {
-        let mirrors: Vec<_> = mirrors.iter().map(|url| url.as_str()).collect();
+        let mirrors: Vec<_> = mirrors.iter().map(Url::as_str).collect();
         draft.set(name("mirrors"), mirrors.join(" "));
     }
     if let Some(server) = &registry.server {

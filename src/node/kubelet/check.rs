@@ -36,11 +36,13 @@ pub(super) fn flags(draft: &Draft<'_>, number: u32) -> Result<()> {
         let awkward = |c: char| c.is_whitespace() || "\"'\\".contains(c);
         if value.as_str().contains(awkward) {
             let message = format!("the value of kubelet's flag `{name}` has blanks or quotes");
-            return Err(draft
-                .refuse(message, &keys, "")
-                .hint("a unit's command line would split it; use the field of `[kubelet.config]`"));
+            return Err(draft.refuse(message, &keys, "").hint(
+                "a unit's command line would split it; use the field of `[kubelet.config]`",
+            ));
         }
-        let Some(flag) = kubelet::flag(name) else { continue };
+        let Some(flag) = kubelet::flag(name) else {
+            continue;
+        };
         if flag.is_in(number) {
             continue;
         }
@@ -70,18 +72,21 @@ pub(super) fn fields(draft: &Draft<'_>, number: u32, minor: &kubernetes::Minor) 
         if !minor.config_drop_ins {
             let message = format!("kubelet 1.{number} merges no drop-ins into its configuration");
             let error = draft.refuse(message, &keys, "");
-            return Err(match kubelet::flag_of(name).filter(|flag| flag.is_in(number)) {
-                Some(flag) => error.hint(format!(
-                    "set the flag `{}` in `[kubelet.flags]`, which means the same",
-                    flag.name
-                )),
-                None => error.hint("use `[kubelet.flags]`, or have the cluster set it"),
-            });
+            return Err(
+                match kubelet::flag_of(name).filter(|flag| flag.is_in(number)) {
+                    Some(flag) => error.hint(format!(
+                        "set the flag `{}` in `[kubelet.flags]`, which means the same",
+                        flag.name
+                    )),
+                    None => error.hint("use `[kubelet.flags]`, or have the cluster set it"),
+                },
+            );
         }
         match kubelet::field(name) {
             Some(from) if from <= number => {}
             Some(from) => {
-                let message = format!("kubelet 1.{number} has no field `{name}`: it came with 1.{from}");
+                let message =
+                    format!("kubelet 1.{number} has no field `{name}`: it came with 1.{from}");
                 return Err(draft.refuse(message, &keys, "").hint("take it out"));
             }
             None if known => {
@@ -107,7 +112,11 @@ pub(super) fn cgroup_driver(
 ) -> Result<()> {
     let (kubelet, wanted) = (&draft.profile.kubelet, driver(draft.profile));
     let flag = flags.get("cgroup-driver").map(String::as_str);
-    let field = kubelet.config.0.get("cgroupDriver").and_then(|value| value.as_str());
+    let field = kubelet
+        .config
+        .0
+        .get("cgroupDriver")
+        .and_then(|value| value.as_str());
     // A flag goes over the configuration.
     let Some(said) = flag.or(field).filter(|said| containerd && *said != wanted) else {
         return Ok(());
@@ -133,7 +142,12 @@ pub(super) fn cgroup_version(
         "systemd.unified_cgroup_hierarchy=no",
         "systemd.unified_cgroup_hierarchy=false",
     ];
-    let mut arguments = draft.profile.kernel.command_line.iter().map(Argument::as_str);
+    let mut arguments = draft
+        .profile
+        .kernel
+        .command_line
+        .iter()
+        .map(Argument::as_str);
     let Some(argument) = arguments.find(|argument| LEGACY.contains(argument)) else {
         return Ok(());
     };

@@ -78,7 +78,7 @@ pub(super) fn configure(draft: &mut Draft<'_>, components: &Components) -> Resul
     }
     check::cgroup_driver(draft, &flags, containerd.is_some())?;
     check::cgroup_version(draft, number, minor)?;
-    unit(draft, minor, &flags)?;
+    unit(draft, minor, &flags, containerd.is_some())?;
     state(draft);
     Ok(())
 }
@@ -118,7 +118,11 @@ fn config(
     *fields = rest;
     lay(&mut table, &draft.profile.kubelet.config.0);
     let mut settings = Vec::new();
-    flatten("kubelet.config", &Value::Object(table.clone()), &mut settings);
+    flatten(
+        "kubelet.config",
+        &Value::Object(table.clone()),
+        &mut settings,
+    );
     for (name, value) in settings {
         draft.set(name, value);
     }
@@ -133,6 +137,7 @@ fn unit(
     draft: &mut Draft<'_>,
     minor: &kubernetes::Minor,
     flags: &BTreeMap<String, String>,
+    containerd: bool,
 ) -> Result<()> {
     let kubelet = &draft.profile.kubelet;
     if let (Some(KubeletSource::File), Some(file)) = (kubelet.source, &kubelet.file) {
@@ -153,13 +158,15 @@ fn unit(
         arguments += &format!(" --{name}={value}");
     }
     let arguments = arguments.trim_start();
-    let mut text = format!(
-        "# Made by Nodelith for kubelet 1.{}.\n\
-         [Unit]\nWants=containerd.service\nAfter=containerd.service\n\n\
-         [Service]\nEnvironment=\"KUBELET_CONFIG_ARGS={arguments}\"\n",
-        minor.minor
-    );
-    if matches!(kubelet.source, Some(KubeletSource::File | KubeletSource::Package)) {
+    let mut text = format!("# Made by Nodelith for kubelet 1.{}.\n", minor.minor);
+    if containerd {
+        text += "[Unit]\nWants=containerd.service\nAfter=containerd.service\n\n";
+    }
+    text += &format!("[Service]\nEnvironment=\"KUBELET_CONFIG_ARGS={arguments}\"\n");
+    if matches!(
+        kubelet.source,
+        Some(KubeletSource::File | KubeletSource::Package)
+    ) {
         text += START;
     }
     draft.text(DROP_IN, &text);

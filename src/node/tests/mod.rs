@@ -19,7 +19,9 @@ use crate::tree::{Content, Entry, FIXED_TIME, Node, Tree, TreePath};
 fn root(paths: &[(&str, &str)]) -> (Tree, BTreeMap<TreePath, String>) {
     let mut tree = Tree::default();
     let mut texts = BTreeMap::new();
-    let paths = paths.iter().filter(|(path, _)| !path.starts_with("package:"));
+    let paths = paths
+        .iter()
+        .filter(|(path, _)| !path.starts_with("package:"));
     for (path, text) in paths {
         let folder = path.ends_with('/');
         let path = TreePath::from(path.trim_end_matches('/'));
