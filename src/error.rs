@@ -103,10 +103,15 @@ impl Error {
 
     /// A failed system call or file operation on `path`; `doing` is a gerund ("reading").
     pub fn io(doing: &str, path: impl AsRef<Path>, error: impl fmt::Display) -> Self {
-        Self::new(
+        let why = plain(&error);
+        let error = Self::new(
             Kind::Io,
-            format!("{doing} `{}`: {error}", path.as_ref().display()),
-        )
+            format!("{doing} `{}`: {why}", path.as_ref().display()),
+        );
+        match NO_SPACE.iter().any(|text| why.contains(text)) {
+            true => error.hint("free some space, and run the same again"),
+            false => error,
+        }
     }
 
     /// Adds what to do about it, shown on a `hint:` line of its own.
@@ -162,6 +167,23 @@ impl Error {
     }
 }
 
+/// What the system says when a disk or a quota is full.
+const NO_SPACE: [&str; 2] = ["No space left on device", "Disk quota exceeded"];
+
+/// A failure in words, without the system's number for it or the random name of
+/// a temporary file.
+#[must_use]
+pub fn plain(error: &impl fmt::Display) -> String {
+    let text = error.to_string();
+    let Some((why, rest)) = text.split_once(" (os error ") else {
+        return text;
+    };
+    match rest.split_once(')') {
+        Some((_, after)) if after.is_empty() || after.starts_with(" at path ") => why.to_owned(),
+        _ => text,
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message())?;
@@ -187,5 +209,25 @@ pub trait Context<T> {
 impl<T, E: fmt::Display> Context<T> for std::result::Result<T, E> {
     fn io(self, doing: &str, path: impl AsRef<Path>) -> Result<T> {
         self.map_err(|error| Error::io(doing, path, error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn system_errors_are_told_in_words() {
+        let gone = std::io::Error::from_raw_os_error(2);
+        assert_eq!(plain(&gone), "No such file or directory");
+        let with_path = format!("{gone} at path \"/x/.new-a1b2c3\"");
+        assert_eq!(plain(&with_path), "No such file or directory");
+        let other = format!("{gone}, and more");
+        assert_eq!(plain(&other), other);
+
+        let full = Error::io("writing", "x", std::io::Error::from_raw_os_error(28));
+        assert_eq!(full.message(), "writing `x`: No space left on device");
+        assert_eq!(full.hints().len(), 1);
+        assert!(Error::io("writing", "x", gone).hints().is_empty());
     }
 }

@@ -10,5 +10,8 @@ fn main() -> ExitCode {
     if let Some(code) = cli::sandbox_worker() {
         return code;
     }
-    cli::main(Arguments::parse())
+    match Arguments::try_parse() {
+        Ok(arguments) => cli::main(arguments),
+        Err(error) => cli::misused(&error),
+    }
 }

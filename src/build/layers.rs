@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rayon::prelude::*;
+
 use super::compose::Composed;
 use crate::digest::Digest;
 use crate::error::Result;
@@ -10,6 +12,12 @@ use crate::layer::{self, Compression, FORMAT, LayerBlob};
 use crate::source::debian::root::{Root, RootLayer};
 use crate::store::Store;
 use crate::tree::TreePath;
+
+/// Layers of an image that are not the root's: the configuration.
+pub const RESERVED: usize = 1;
+
+/// Compressing threads of a layer, when many are made at once. Bytes do not depend on it.
+const THREADS_FOR_A_LAYER: usize = 2;
 
 /// A layer of an image, and whether this build made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,24 +28,34 @@ pub struct Layer {
     pub reused: bool,
 }
 
-/// Gives the image's layers in order, making those that are not in the store.
+/// Gives the image's layers in order, making those that are not in the store;
+/// `new` are those of the root that this build has made already.
 ///
 /// # Errors
 /// When a layer cannot be read or written.
 pub fn layers(
     store: &Store,
     root: &Root,
+    new: &BTreeSet<Digest>,
     composed: &Composed,
     compression: Compression,
     limit: usize,
     threads: usize,
 ) -> Result<Vec<Layer>> {
-    let mut layers = Vec::with_capacity(root.layers.len() + 1);
-    let mut dropped = dropped_by_layer(root, composed);
-    for layer in &root.layers {
-        let dropped = dropped.remove(&layer.blob.digest).unwrap_or_default();
-        layers.push(root_layer(store, layer, &dropped, compression, threads)?);
-    }
+    let dropped = dropped_by_layer(root, composed);
+    let nothing = BTreeSet::new();
+    // Many layers at once, each with few threads of its own.
+    let compressing = threads.min(THREADS_FOR_A_LAYER);
+    let mut layers = root
+        .layers
+        .par_iter()
+        .map(|layer| {
+            let dropped = dropped.get(&layer.blob.digest).unwrap_or(&nothing);
+            let mut layer = root_layer(store, layer, dropped, compression, compressing)?;
+            layer.reused &= !new.contains(&layer.blob.digest);
+            Ok(layer)
+        })
+        .collect::<Result<Vec<_>>>()?;
     let plan = layer::plan(&composed.added, &BTreeMap::new(), limit)?;
     for planned in &plan.layers {
         let key = layer::key(&composed.added, planned, compression)?;

@@ -36,11 +36,9 @@ use crate::source::fetch::Fetcher;
 use crate::store::Store;
 use crate::tree::{Content, Entry, FIXED_TIME, Node};
 
+pub use crate::node::SETTINGS_PATH;
 pub use layers::Layer;
 pub use root::worker;
-
-/// Where an image says what its profile set, as JSON: setting to value.
-pub const SETTINGS_PATH: &str = "usr/share/nodelith/settings.json";
 
 /// What a build uses.
 pub struct Builder<'a> {
@@ -98,7 +96,7 @@ impl Builder<'_> {
         if let Some(outcome) = self.unchanged(&key) {
             return Ok(outcome);
         }
-        let root = self.root(profile, architecture, pinned)?;
+        let (root, new) = self.root(profile, architecture, pinned)?;
         let facts = RootFacts::new(&root.tree, &root.texts);
         let files = PinnedFiles::new(self.store, files);
         let components = Components::find(profile, |name| {
@@ -118,6 +116,7 @@ impl Builder<'_> {
         let layers = layers::layers(
             self.store,
             &root,
+            &new,
             &composed,
             compression,
             usize::from(profile.image.layers),

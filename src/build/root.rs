@@ -1,32 +1,37 @@
 //! Has a root made in the sandbox, unless the store has it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 
+use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use super::Builder;
 use super::excludes::patterns;
+use super::layers;
+use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Result};
-use crate::lock::{LOCAL, Pinned};
+use crate::lock::{LOCAL, Package, Pinned};
 use crate::node;
 use crate::profile::Profile;
-use crate::report::{Task, Unit};
-use crate::sandbox::{self, Chroot};
+use crate::report::{Task, Unit, counted};
+use crate::sandbox::{self, Chosen, Chroot};
 use crate::source::debian::root::assemble::{Progress, Runner};
 use crate::source::debian::root::{self, Job, Root};
 use crate::source::fetch::Download;
 
 impl Builder<'_> {
-    /// The configured root of the pinned packages.
+    /// The configured root of the pinned packages, and the layers of it that
+    /// were not in the store before.
     pub(super) fn root(
         &self,
         profile: &Profile,
         architecture: &str,
         pinned: &Pinned,
-    ) -> Result<Root> {
+    ) -> Result<(Root, BTreeSet<Digest>)> {
         let debian = profile.debian.as_ref().ok_or_else(|| {
             Error::new(
                 Kind::Usage,
@@ -46,31 +51,63 @@ impl Builder<'_> {
                 .collect(),
             excludes: patterns(&debian.exclude),
             source_date_epoch: pinned.source_date_epoch,
-            layer_limit: usize::from(profile.image.layers),
+            layer_limit: usize::from(profile.image.layers).saturating_sub(layers::RESERVED),
             threads: self.threads,
         };
         if let Some(root) = job.recorded(self.store) {
-            return Ok(root);
+            return Ok((root, BTreeSet::new()));
         }
+        // Nothing is fetched for a machine that cannot go on from there.
+        let chosen = sandbox::choose(self.sandbox, architecture, &sandbox::Facts::gather())?;
         self.fetch(pinned)?;
         // Of several builds that want this root, one makes it.
         let _turn = self.store.lock(&format!("root-{}", job.key(false).hex()))?;
         if let Some(root) = job.recorded(self.store) {
-            return Ok(root);
+            return Ok((root, BTreeSet::new()));
         }
-        self.make_root(&mut job)?;
-        job.recorded(self.store)
-            .ok_or_else(|| Error::new(Kind::Io, "the root that was made is not in the store"))
+        let before = self.store.blobs()?;
+        self.make_root(&mut job, &chosen)?;
+        let root = job
+            .recorded(self.store)
+            .ok_or_else(|| Error::new(Kind::Io, "the root that was made is not in the store"))?;
+        let layers = root.layers.iter().map(|layer| layer.blob.digest);
+        let new = layers.filter(|digest| !before.contains(digest)).collect();
+        Ok((root, new))
     }
 
-    /// Puts every pinned package into the store.
+    /// Puts every pinned package into the store. Those that are there already are
+    /// read through, since nothing that comes after looks at their digests.
     pub fn fetch(&self, pinned: &Pinned) -> Result<()> {
-        let mut missing: Vec<_> = pinned
+        let state = |package: &Package| -> Result<bool> {
+            let whole = self
+                .store
+                .has(&package.digest, Some(package.size))
+                .then(|| self.store.has_whole(&package.digest, Some(package.size)))
+                .transpose()?;
+            if whole == Some(false) {
+                self.report.warning(&format!(
+                    "the store's copy of `{} {}` was damaged, and is removed",
+                    package.name, package.version
+                ));
+            }
+            Ok(whole == Some(true))
+        };
+        let whole: Vec<bool> = pinned
+            .package
+            .par_iter()
+            .map(state)
+            .collect::<Result<_>>()?;
+        let (local, missing): (Vec<_>, Vec<_>) = pinned
             .package
             .iter()
-            .filter(|package| !self.store.has(&package.digest, Some(package.size)))
-            .collect();
-        missing.retain(|package| package.archive != LOCAL);
+            .zip(whole)
+            .filter_map(|(package, whole)| (!whole).then_some(package))
+            .partition(|package| package.archive == LOCAL);
+        if let Some(package) = local.first() {
+            let message = format!("the store has no whole copy of `{}`", package.path);
+            return Err(Error::new(Kind::Verify, message)
+                .hint("build again: it is then read anew from where the profile names it"));
+        }
         if missing.is_empty() {
             return Ok(());
         }
@@ -87,17 +124,15 @@ impl Builder<'_> {
         let total = missing.iter().map(|package| package.size).sum();
         let task = self.report.task("fetching", Some(total), Unit::Bytes);
         self.fetcher.download(&items, &task)?;
-        task.finish(&format!("{} packages", items.len()));
+        task.finish(&counted(items.len(), "package"));
         Ok(())
     }
 
-    fn make_root(&self, job: &mut Job) -> Result<()> {
-        let facts = sandbox::Facts::gather();
-        let chosen = sandbox::choose(self.sandbox, &job.architecture, &facts)?;
+    fn make_root(&self, job: &mut Job, chosen: &Chosen) -> Result<()> {
         for warning in chosen.warnings() {
             self.report.warning(warning);
         }
-        sandbox::clear_abandoned(self.store, &chosen)?;
+        sandbox::clear_abandoned(self.store, chosen)?;
         let scratch = self.store.scratch()?;
         job.scratch = scratch.path();
         job.log = scratch.path().join("scripts.log");
@@ -113,13 +148,13 @@ impl Builder<'_> {
                 task.advance(1);
             }
         };
-        let done: Result<Value> = sandbox::run(&chosen, job, &mut on_event);
+        let done: Result<Value> = sandbox::run(chosen, job, &mut on_event);
         if let Some((name, task)) = stage.take() {
             task.finish(&name);
         }
         // What the worker made may belong to ids that only the worker can handle.
         let kept = done.as_ref().is_err().then(|| self.keep_log(job)).flatten();
-        sandbox::remove_tree(&chosen, &job.scratch)?;
+        sandbox::remove_tree(chosen, &job.scratch)?;
         match (done, kept) {
             (Ok(_), _) => Ok(()),
             (Err(error), Some(log)) => Err(error.hint(format!("the whole output is in `{log}`"))),

@@ -22,16 +22,29 @@ pub struct Arguments {
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// Print results as JSON on standard output and events as JSON lines on standard error
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 900)]
     pub json: bool,
     /// Print nothing but results, warnings and errors
-    #[arg(long, short, global = true, conflicts_with = "json")]
+    #[arg(
+        long,
+        short,
+        global = true,
+        display_order = 901,
+        conflicts_with = "json"
+    )]
     pub quiet: bool,
     /// Folder of the store [default: nodelith in the user's cache folder]
-    #[arg(long, global = true, value_name = "DIR", env = "NODELITH_STORE")]
+    #[arg(
+        long,
+        global = true,
+        display_order = 902,
+        value_name = "DIR",
+        env = "NODELITH_STORE",
+        hide_env_values = true
+    )]
     pub store: Option<PathBuf>,
     /// Threads to use [default: one for each core]
-    #[arg(long, global = true, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, global = true, display_order = 903, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
 }
 
@@ -66,16 +79,27 @@ pub enum Verb {
 #[command(next_help_heading = "Sources")]
 pub struct Sources {
     /// Base address of the Debian archive [default: the profile's, else the host's apt sources]
-    #[arg(long, value_name = "URL", env = "NODELITH_MIRROR")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "NODELITH_MIRROR",
+        hide_env_values = true
+    )]
     pub mirror: Option<String>,
     /// Base address of the security archive [default: as for the mirror]
-    #[arg(long, value_name = "URL", env = "NODELITH_SECURITY_MIRROR")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "NODELITH_SECURITY_MIRROR",
+        hide_env_values = true
+    )]
     pub security_mirror: Option<String>,
     /// Mirror that still has superseded packages, asked when the first one does not (repeatable)
     #[arg(
         long,
         value_name = "URL",
         env = "NODELITH_FALLBACK_MIRROR",
+        hide_env_values = true,
         value_delimiter = ' '
     )]
     pub fallback_mirror: Vec<String>,
@@ -84,6 +108,7 @@ pub struct Sources {
         long,
         value_name = "FILE",
         env = "NODELITH_KEYRING",
+        hide_env_values = true,
         value_delimiter = ':'
     )]
     pub keyring: Vec<PathBuf>,
@@ -91,16 +116,22 @@ pub struct Sources {
     #[arg(long)]
     pub ignore_valid_until: bool,
     /// Folder made by `nodelith vendor`, used as the only source
-    #[arg(long, value_name = "DIR", env = "NODELITH_VENDOR")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "NODELITH_VENDOR",
+        hide_env_values = true
+    )]
     pub vendor: Option<PathBuf>,
     /// Use no network: everything must be in the store or the vendor folder
-    #[arg(long, env = "NODELITH_OFFLINE", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "NODELITH_OFFLINE", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
     pub offline: bool,
     /// File with further certificate authorities for downloads (repeatable)
     #[arg(
         long,
         value_name = "FILE",
         env = "NODELITH_CA_FILE",
+        hide_env_values = true,
         value_delimiter = ':'
     )]
     pub ca_file: Vec<PathBuf>,
@@ -135,7 +166,13 @@ pub struct Build {
     #[arg(long, value_name = "NAME[:LEVEL]")]
     pub compression: Option<String>,
     /// How package scripts are run
-    #[arg(long, value_enum, default_value_t, env = "NODELITH_SANDBOX")]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        env = "NODELITH_SANDBOX",
+        hide_env_values = true
+    )]
     pub sandbox: SandboxMode,
     #[command(flatten)]
     pub(crate) sources: Sources,

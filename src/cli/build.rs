@@ -26,6 +26,11 @@ pub(super) fn run(context: &Context, arguments: &Build) -> Result<Outcome> {
             .report
             .warning(&format!("`{section}` is checked but not acted on yet"));
     }
+    let output = match &arguments.output {
+        Some(output) => output.clone(),
+        None => PathBuf::from("out").join(&profile.name),
+    };
+    layout::check(&output)?;
     let store = context.store()?;
     let _use = store.in_use()?;
     let setting = Setting::new(context, &store, &profile, &arguments.sources)?;
@@ -46,10 +51,6 @@ pub(super) fn run(context: &Context, arguments: &Build) -> Result<Outcome> {
         let outcome = builder.build(&profile, architecture, pinned, compression)?;
         outcomes.push((*architecture, outcome));
     }
-    let output = match &arguments.output {
-        Some(output) => output.clone(),
-        None => PathBuf::from("out").join(&profile.name),
-    };
     let images: Vec<Built> = outcomes.iter().map(|(_, one)| one.image.clone()).collect();
     let written = layout::write(&store, &output, Some(&profile.version), &images)?;
     let unchanged = written.unchanged && outcomes.iter().all(|(_, one)| one.unchanged);

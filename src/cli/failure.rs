@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::json;
 
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::report::Report;
 
 /// Writes the failure to standard error, as an event where events are wanted.
@@ -24,6 +24,17 @@ pub fn tell(error: &Error, report: &Report) {
     let styled = std::io::stderr().is_terminal();
     // A closed standard error must not turn into another failure.
     let _ = writeln!(std::io::stderr().lock(), "{}", render(error, styled));
+}
+
+/// What clap says of the arguments, as a failure: its first paragraph is the message.
+pub fn of_arguments(said: &str) -> Error {
+    let (message, rest) = said.trim_start().split_once("\n\n").unwrap_or((said, ""));
+    let message = message.strip_prefix("error: ").unwrap_or(message).trim();
+    let tips = rest
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("tip: "));
+    tips.fold(Error::new(Kind::Usage, message), Error::hint)
+        .hint("`nodelith help` and `--help` after each verb say what there is")
 }
 
 /// The failure as text.

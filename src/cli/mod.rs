@@ -58,6 +58,17 @@ pub fn main(arguments: Arguments) -> ExitCode {
     }
 }
 
+/// Tells what is wrong with the arguments, or what `--help` and `--version` ask for.
+#[must_use]
+pub fn misused(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
+        let error = failure::of_arguments(&error.render().to_string());
+        failure::tell(&error, &Report::new(Mode::Json));
+        return ExitCode::from(error.kind().exit_status());
+    }
+    error.exit()
+}
+
 fn run(context: &Context, verb: Verb) -> Result<Outcome> {
     context.start_threads()?;
     match verb {

@@ -14,7 +14,7 @@ use crate::digest::Digest;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::lock::{self, LOCAL, Lock, Pinned};
 use crate::profile::Profile;
-use crate::report::{Unit, human_bytes};
+use crate::report::{Unit, counted, human_bytes};
 use crate::sandbox::Mode;
 use crate::store::Store;
 
@@ -57,7 +57,11 @@ pub(super) fn run(context: &Context, arguments: &Vendor) -> Result<Outcome> {
         "schema": "nodelith.vendor", "version": 1, "output": arguments.output,
         "files": files, "bytes": bytes,
     });
-    let text = format!("{files} files, {}\n{output}", human_bytes(bytes));
+    let text = format!(
+        "{}, {}\n{output}",
+        counted(files, "file"),
+        human_bytes(bytes)
+    );
     context.print(&json, &text)?;
     Ok(Outcome::Done)
 }
@@ -102,6 +106,6 @@ fn copy_all(
         }
         task.advance(*size);
     }
-    task.finish(&format!("{} files", wanted.len()));
+    task.finish(&counted(wanted.len(), "file"));
     Ok((wanted.len(), total))
 }

@@ -7,11 +7,12 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::FlockOperation;
+use rayon::prelude::*;
+use rustix::fs::{Access, FlockOperation};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -67,10 +68,10 @@ pub fn write(store: &Store, folder: &Path, tag: Option<&str>, images: &[Built]) 
 
     let mut wanted: Vec<&Descriptor> = images.iter().flat_map(Built::blobs).collect();
     wanted.push(&descriptor);
-    let mut new = false;
-    for blob in &wanted {
-        new |= place(store, &blobs_folder, blob)?;
-    }
+    let new = wanted
+        .par_iter()
+        .map(|blob| place(store, &blobs_folder, blob))
+        .try_reduce(|| false, |one, other| Ok(one | other))?;
     let marked = fs::read(folder.join(MARK.0)).is_ok_and(|bytes| bytes == MARK.1.as_bytes());
     if !marked {
         commit(&folder.join(MARK.0), MARK.1.as_bytes())?;
@@ -89,8 +90,51 @@ pub fn write(store: &Store, folder: &Path, tag: Option<&str>, images: &[Built]) 
     Ok(Written { digest, unchanged })
 }
 
-/// Makes the layout's folders, with modes that no umask changes.
-fn prepare(folder: &Path) -> Result<PathBuf> {
+/// Says whether images can be put into `folder`, before any work is done for them.
+///
+/// # Errors
+/// [`Kind::Usage`] when it is no folder or holds something other than a layout,
+/// [`Kind::Io`] when it cannot be read, or made.
+pub fn check(folder: &Path) -> Result<()> {
+    let mut place = folder;
+    loop {
+        // The parent of `out` is said to be "".
+        let real = if place.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            place
+        };
+        match (fs::metadata(real), place.parent()) {
+            (Ok(there), _) if there.is_dir() => break,
+            (Ok(_), _) => {
+                let message = format!("`{}` is a file, not a folder", place.display());
+                return Err(Error::new(Kind::Usage, message)
+                    .hint("choose another folder for the image with `--output`"));
+            }
+            (Err(error), Some(parent))
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
+                place = parent;
+            }
+            (Err(error), _) => return Err(Error::io("reading", place, error)),
+        }
+    }
+    if place == folder {
+        holds_nothing_else(folder)?;
+        return foreign(folder).map(drop);
+    }
+    let place = if place.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        place
+    };
+    rustix::fs::access(place, Access::WRITE_OK | Access::EXEC_OK)
+        .io("making a folder in", place)
+        .map_err(|error| error.hint("choose another folder for the image with `--output`"))
+}
+
+/// Refuses a folder that holds something other than a layout.
+fn holds_nothing_else(folder: &Path) -> Result<()> {
     if let Ok(names) = fs::read_dir(folder) {
         for name in names {
             let name = name.io("listing", folder)?.file_name();
@@ -107,6 +151,12 @@ fn prepare(folder: &Path) -> Result<PathBuf> {
             }
         }
     }
+    Ok(())
+}
+
+/// Makes the layout's folders, with modes that no umask changes.
+fn prepare(folder: &Path) -> Result<PathBuf> {
+    holds_nothing_else(folder)?;
     if let Some(parent) = folder.parent() {
         fs::create_dir_all(parent).io("making", parent)?;
     }
@@ -163,6 +213,13 @@ fn place(store: &Store, folder: &Path, blob: &Descriptor) -> Result<bool> {
             format!("blob {} is not in the store", blob.digest),
         )
         .hint("it may have been pruned during the build: build again"));
+    }
+    if !store.has_whole(&blob.digest, Some(blob.size))? {
+        let message = format!(
+            "blob {} was damaged in the store, and is removed",
+            blob.digest
+        );
+        return Err(Error::new(Kind::Verify, message).hint("build again: it is then made anew"));
     }
     let _ = fs::remove_file(&path); // one of another size
     if fs::hard_link(&source, &path).is_err() {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::{Pinned, PinnedFile};
 use crate::digest::Digest;
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result, plain};
 use crate::profile::value::LocalFile;
 use crate::store::Store;
 
@@ -25,7 +25,7 @@ pub fn local_files(named: &[&LocalFile]) -> Result<Vec<PinnedFile>> {
 
 fn pin(named: &LocalFile) -> Result<PinnedFile> {
     let missing = |error: io::Error| {
-        let message = format!("the profile names `{}`: {error}", named.path());
+        let message = format!("the profile names `{}`: {}", named.path(), plain(&error));
         let hint = format!("it was looked for at `{}`", named.absolute().display());
         Error::new(Kind::Resolve, message).hint(hint)
     };
@@ -76,7 +76,7 @@ pub fn verify_files(
 
 fn keep(store: &Store, named: &LocalFile, locked: &PinnedFile) -> Result<()> {
     let mut source = File::open(named.absolute()).io("reading", named.absolute())?;
-    let digest = if store.has(&locked.digest, Some(locked.size)) {
+    let digest = if store.has_whole(&locked.digest, Some(locked.size))? {
         Digest::of_reader(source).io("reading", named.absolute())?.0
     } else {
         let mut blob = store.writer()?;

@@ -139,6 +139,23 @@ impl Lock {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::io("reading", path, error)),
         };
+        // What a newer program writes need not be understood to be told apart.
+        #[derive(Deserialize)]
+        struct Made {
+            format: u32,
+        }
+        if let Ok(Made { format }) = toml::from_str(&text)
+            && format > FORMAT
+        {
+            return Err(Error::new(
+                Kind::Resolve,
+                format!(
+                    "`{}` has format {format}, and this nodelith knows {FORMAT}",
+                    path.display()
+                ),
+            )
+            .hint("use a newer nodelith, or remove the file, and the next build makes a new one"));
+        }
         let lock: Self = toml::from_str(&text).map_err(|error| {
             let place = Place {
                 file: path.to_owned(),
@@ -150,19 +167,8 @@ impl Lock {
                 format!("reading the lock: {}", error.message()),
             )
             .at(place)
-            .hint("remove the file, and the next build makes a new one")
+            .hint("take it from version control again, or remove it, and the next build makes a new one")
         })?;
-        if lock.format > FORMAT {
-            return Err(Error::new(
-                Kind::Resolve,
-                format!(
-                    "`{}` has format {}, and this nodelith knows {FORMAT}",
-                    path.display(),
-                    lock.format
-                ),
-            )
-            .hint("use a newer nodelith, or make a new lock with `nodelith lock --update`"));
-        }
         Ok(Some(lock))
     }
 

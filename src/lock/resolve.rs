@@ -1,7 +1,7 @@
 //! Resolves a profile: archives → verified releases → packages, all by digest.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -11,7 +11,7 @@ use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Result};
 use crate::profile::value::LocalFile;
 use crate::profile::{DebianSettings, Profile};
-use crate::report::{Report, Unit};
+use crate::report::{Report, Unit, counted};
 use crate::source::debian::archive::mirror::{MAIN, Mirrors, SECURITY};
 use crate::source::debian::archive::signature::Keyring;
 use crate::source::debian::archive::{self, Suite, SuiteSpec, TimePolicy};
@@ -117,9 +117,9 @@ impl Resolver<'_> {
             task.advance(1);
         }
         task.finish(&format!(
-            "{} packages in {} suites",
-            universe.packages().len(),
-            releases.len()
+            "{} in {}",
+            counted(universe.packages().len(), "package"),
+            counted(releases.len(), "suite")
         ));
         Ok((universe, releases))
     }
@@ -204,7 +204,7 @@ impl Resolver<'_> {
         let [pinned] = &pinned[..] else {
             return Err(Error::new(Kind::Io, format!("`{}` is gone", file.path())));
         };
-        if !self.store.has(&pinned.digest, Some(pinned.size)) {
+        if !self.store.has_whole(&pinned.digest, Some(pinned.size))? {
             let mut source = std::fs::File::open(file.absolute()).io("reading", file.absolute())?;
             let mut blob = self.store.writer()?;
             std::io::copy(&mut source, &mut blob).io("copying", file.absolute())?;
@@ -267,9 +267,11 @@ impl Resolver<'_> {
 
 /// The control stanza of a `.deb`.
 fn control(path: &Path) -> Result<String> {
-    let control = Deb::open(path)?.control()?;
-    let text = control.text("control")?.map(str::to_owned);
-    text.ok_or_else(|| Error::new(Kind::Verify, "the package has no `control` file"))
+    let stanza = Deb::open(path)?.control()?.stanza;
+    let fields = stanza.fields();
+    Ok(fields
+        .map(|(name, value)| format!("{name}: {value}\n"))
+        .collect())
 }
 
 fn release(suite: &Suite) -> Result<(Release, Timestamp)> {
@@ -369,6 +371,7 @@ fn pin(candidate: &Candidate, locals: &BTreeMap<String, (Digest, u64)>) -> Resul
                     format!("the archive gives no SHA-256 of `{name}`"),
                 )
             })?;
+            check_path(candidate.name(), &path)?;
             (candidate.origin().archive.clone(), digest, candidate.size())
         }
     };
@@ -381,6 +384,16 @@ fn pin(candidate: &Candidate, locals: &BTreeMap<String, (Digest, u64)>) -> Resul
         size,
         digest,
     })
+}
+
+/// The path is joined to folders (a vendor folder, a mirror's), and must not lead out of them.
+fn check_path(name: &str, path: &str) -> Result<()> {
+    let below = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+    if !path.is_empty() && Path::new(path).components().all(below) {
+        return Ok(());
+    }
+    let message = format!("the archive's path of `{name}`, `{path}`, is not one below the archive");
+    Err(Error::new(Kind::Verify, message))
 }
 
 /// The newest date among the releases: `SOURCE_DATE_EPOCH`.

@@ -1,7 +1,9 @@
 //! Files, links and removals that the profile lists.
 
+use super::SETTINGS_PATH;
 use super::draft::{Access, Draft};
 use super::facts::UNIT_FOLDERS;
+use super::units::PRESET;
 use super::users::Accounts;
 use crate::digest::Digest;
 use crate::error::Result;
@@ -9,10 +11,13 @@ use crate::profile::file::File;
 use crate::profile::value::FileMode;
 use crate::tree::{Node, TreePath};
 
+/// Made after the profile's files, which would be lost there.
+const LATER: [&str; 2] = [PRESET, SETTINGS_PATH];
+
 pub(super) fn configure(draft: &mut Draft<'_>, accounts: &Accounts) -> Result<()> {
     for file in &draft.profile.files {
         let path = place(draft, &file.path);
-        if draft.own(&path).is_some() {
+        if draft.own(&path).is_some() || LATER.contains(&path.as_str()) {
             let message = format!("`{}` is made from other settings of the profile", file.path);
             return Err(draft
                 .refuse(message, &["files", "path"], &file.path)

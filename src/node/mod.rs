@@ -41,6 +41,10 @@ pub use facts::RootFacts;
 /// The component of every entry that a profile makes.
 pub const COMPONENT: &str = "configuration";
 
+/// Where an image says what its profile set, as JSON: setting to value. The
+/// build writes it last.
+pub const SETTINGS_PATH: &str = "usr/share/nodelith/settings.json";
+
 /// A profile's own part of the node.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Configuration {

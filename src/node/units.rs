@@ -19,7 +19,7 @@ use install::{Install, Name};
 /// Where `systemctl` makes its links.
 const LINKS: &str = "etc/systemd/system";
 /// Before all other presets: the first that speaks of a unit is heeded.
-const PRESET: &str = "usr/lib/systemd/system-preset/00-nodelith.preset";
+pub(super) const PRESET: &str = "usr/lib/systemd/system-preset/00-nodelith.preset";
 
 /// The folder endings of links that pull a unit in, by the key that asks for them.
 const PULLS: [&str; 3] = [".wants", ".requires", ".upholds"];

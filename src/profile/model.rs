@@ -79,7 +79,7 @@ pub struct ImageSettings {
     pub compression: Compression,
     /// How hard; 0 without compression.
     pub level: i32,
-    /// The most layers, 1 to 127.
+    /// The most layers, 2 to 127: one is the configuration.
     pub layers: u8,
     /// Labels in the config.
     pub labels: BTreeMap<String, String>,

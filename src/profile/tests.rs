@@ -239,7 +239,7 @@ fn wrong_types() {
         hint: write `true` or `false` without quotes
         "#);
     assert_snapshot!(refused_with("[image]\nlayers = \"12\"\n"), @r#"
-        invalid type: string "12", expected a number from 1 to 127
+        invalid type: string "12", expected a number from 2 to 127
         p.toml:6:10: "12"
         hint: write it without quotes: 12
         "#);
@@ -280,7 +280,7 @@ fn impossible_values() {
     assert_snapshot!(refused_with("[image]\nlayers = 128\n"), @r#"
         128 is not a number of layers
         p.toml:6:10: 128
-        hint: 1 to 127 are possible; 64 is the default
+        hint: 2 to 127 are possible; 64 is the default
         "#);
     assert_snapshot!(refused_with("[kubernetes]\nversion = \"1.17\"\n"), @r#"
         `1.17` is not a Kubernetes version from 1.18 on, or `none`

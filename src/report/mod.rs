@@ -14,7 +14,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 pub use table::Table;
-pub use task::{Task, Unit, human_bytes};
+pub use task::{Task, Unit, counted, human_bytes};
 
 /// How to report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -111,6 +111,15 @@ fn style(unit: Unit, known: bool) -> ProgressStyle {
         .progress_chars("=> ")
 }
 
+/// A number of things for people: `1 package`, `2 packages`.
+#[must_use]
+pub fn counted(number: usize, thing: &str) -> String {
+    match number {
+        1 => format!("1 {thing}"),
+        _ => format!("{number} {thing}s"),
+    }
+}
+
 /// A number of bytes for people: `1.5 GiB`, `312 B`.
 #[must_use]
 pub fn human_bytes(bytes: u64) -> String {

@@ -100,8 +100,7 @@ pub fn choose(mode: Mode, architecture: &str, facts: &Facts) -> Result<Chosen> {
         if candidate == Mode::Chroot {
             warnings.push(
                 "package scripts run in a bare chroot: only a system call filter keeps them from \
-                 the network and from other processes; they see this machine's host name and no \
-                 /proc, so that systemd-tmpfiles makes no folders"
+                 the network and from other processes; they see this machine's host name and no /proc"
                     .to_owned(),
             );
         }
@@ -147,6 +146,9 @@ fn impossible(asked: Mode, failed: &[(Mode, Vec<Reason>)]) -> Error {
         }
     };
     let mut error = Error::new(Kind::Sandbox, message);
+    if asked != Mode::Auto {
+        error = error.hint("`--sandbox auto` takes the best mode that works here");
+    }
     let mut said: Vec<&str> = Vec::new();
     for hint in failed
         .iter()

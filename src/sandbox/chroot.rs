@@ -112,7 +112,7 @@ impl Chroot {
         if status.success() {
             return Ok(());
         }
-        Err(failed(argv, status, &tail, &self.log))
+        Err(failed(argv, status, &tail))
     }
 
     /// Ends what scripts left running and takes devices and mounts back.
@@ -214,7 +214,7 @@ fn not_started(program: &str, error: &std::io::Error) -> Error {
     }
 }
 
-fn failed(argv: &[&str], status: ExitStatus, tail: &str, log: &Path) -> Error {
+fn failed(argv: &[&str], status: ExitStatus, tail: &str) -> Error {
     let words = argv.iter().flat_map(|word| word.split_whitespace());
     let command = words.collect::<Vec<_>>().join(" ");
     let command: String = command.chars().take(120).collect();
@@ -230,7 +230,7 @@ fn failed(argv: &[&str], status: ExitStatus, tail: &str, log: &Path) -> Error {
         message.push_str("\n  ");
         message.push_str(line);
     }
-    Error::new(Kind::Sandbox, message).hint(format!("all of its output is in `{}`", log.display()))
+    Error::new(Kind::Sandbox, message)
 }
 
 /// The package that dpkg names in its complaint.
@@ -296,13 +296,11 @@ mod tests {
             &["dpkg", "--configure", "-a"],
             ExitStatus::from_raw(1 << 8),
             tail,
-            Path::new("/log"),
         );
         let message = error.message();
         assert!(
             message.starts_with("`dpkg --configure -a` failed with status 1, for package `foo:amd64`\n  Setting up foo"),
             "{message}"
         );
-        assert_eq!(error.hints(), ["all of its output is in `/log`"]);
     }
 }

@@ -14,6 +14,7 @@
 mod prune;
 mod scratch;
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -23,10 +24,16 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::digest::{Digest, Hasher};
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 
 pub use prune::{Amount, Pruned};
 pub use scratch::{Guard, Scratch};
+
+/// What to do when the store's folder is of no use.
+const ELSEWHERE: &str = "choose another folder for the store with `--store` or in `NODELITH_STORE`";
+
+/// How the names of files begin that are being written.
+const ASIDE: &str = ".new-";
 
 /// A store in a folder.
 #[derive(Debug, Clone)]
@@ -43,7 +50,9 @@ impl Store {
         let root = root.into();
         for folder in ["blobs/sha256", "partial", "records", "scratch", "locks"] {
             let folder = root.join(folder);
-            fs::create_dir_all(&folder).io("making the store's folder", &folder)?;
+            fs::create_dir_all(&folder)
+                .io("making the store's folder", &folder)
+                .map_err(|error| error.hint(ELSEWHERE))?;
         }
         Ok(Self { root })
     }
@@ -73,6 +82,44 @@ impl Store {
             .is_ok_and(|metadata| size.is_none_or(|size| size == metadata.len()))
     }
 
+    /// Whether the blob is there, and is what its name says. One that was damaged
+    /// on the disk is removed, so that it can be had anew.
+    ///
+    /// # Errors
+    /// When a damaged blob cannot be removed.
+    pub fn has_whole(&self, digest: &Digest, size: Option<u64>) -> Result<bool> {
+        let path = self.blob_path(digest);
+        let Ok(file) = File::open(&path) else {
+            return Ok(false);
+        };
+        let found = Digest::of_reader(file);
+        if found
+            .is_ok_and(|(found, length)| found == *digest && size.is_none_or(|size| size == length))
+        {
+            return Ok(true);
+        }
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::io("removing the damaged", path, error))
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Every blob that is there.
+    ///
+    /// # Errors
+    /// When the store cannot be listed.
+    pub fn blobs(&self) -> Result<BTreeSet<Digest>> {
+        let folder = self.root.join("blobs/sha256");
+        let mut found = BTreeSet::new();
+        for entry in fs::read_dir(&folder).io("listing", &folder)? {
+            let name = entry.io("listing", &folder)?.file_name();
+            found.extend(name.to_str().and_then(Digest::from_hex));
+        }
+        Ok(found)
+    }
+
     /// Opens a blob for reading.
     ///
     /// # Errors
@@ -89,7 +136,7 @@ impl Store {
     pub fn writer(&self) -> Result<BlobWriter> {
         let folder = self.root.join("blobs");
         let file = tempfile::Builder::new()
-            .prefix(".new-")
+            .prefix(ASIDE)
             .tempfile_in(&folder)
             .io("making a file in", &folder)?;
         Ok(BlobWriter {
@@ -205,7 +252,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
         _ => Path::new("."),
     };
     let mut file = tempfile::Builder::new()
-        .prefix(".new-")
+        .prefix(ASIDE)
         .tempfile_in(folder)
         .io("making a file in", folder)?;
     file.write_all(bytes).io("writing", path)?;

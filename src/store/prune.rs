@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::FlockOperation;
 
 use super::scratch::lock_file;
-use super::{Guard, Store};
+use super::{ASIDE, ELSEWHERE, Guard, Store};
 use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Result};
 
@@ -37,12 +37,41 @@ pub struct Pruned {
 }
 
 impl Store {
-    /// Says that this process uses the store: nothing is pruned meanwhile.
+    /// Says that this process uses the store: nothing is pruned meanwhile. When
+    /// nobody else does, files that killed processes left half-written are removed.
     ///
     /// # Errors
     /// When the lock file cannot be made.
     pub fn in_use(&self) -> Result<Guard> {
-        lock_file(&self.root.join("locks/use"), FlockOperation::LockShared)
+        let lock = self.root.join("locks/use");
+        if let Ok(alone) = lock_file(&lock, FlockOperation::NonBlockingLockExclusive) {
+            self.sweep()?;
+            drop(alone);
+        }
+        lock_file(&lock, FlockOperation::LockShared).map_err(|error| error.hint(ELSEWHERE))
+    }
+
+    /// Removes files that were never given their names.
+    fn sweep(&self) -> Result<()> {
+        let records = self.root.join("records");
+        let mut folders = vec![self.root.clone(), self.root.join("blobs")];
+        for entry in fs::read_dir(&records).io("listing", &records)? {
+            folders.push(entry.io("listing", &records)?.path());
+        }
+        for folder in folders {
+            for entry in fs::read_dir(&folder).io("listing", &folder)? {
+                let entry = entry.io("listing", &folder)?;
+                if entry
+                    .file_name()
+                    .as_encoded_bytes()
+                    .starts_with(ASIDE.as_bytes())
+                {
+                    // Another process may be doing the same.
+                    let _ = fs::remove_file(entry.path());
+                }
+            }
+        }
+        Ok(())
     }
 
     /// How much of each sort is in the store: blobs, unfinished downloads, records.
@@ -172,6 +201,20 @@ mod tests {
         assert_eq!(dry, real);
         assert_eq!(real.blobs.files, 1);
         assert!(store.has(&kept, None) && !store.has(&lost, None));
+    }
+
+    #[test]
+    fn what_was_never_finished_goes_when_nobody_uses_the_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let left = folder.path().join("blobs/.new-left");
+        let guard = store.in_use().unwrap();
+        fs::write(&left, "half").unwrap();
+        let second = store.in_use().unwrap();
+        assert!(left.exists());
+        drop((guard, second));
+        let _guard = store.in_use().unwrap();
+        assert!(!left.exists());
     }
 
     #[test]

@@ -62,6 +62,46 @@ pub fn profile(folder: &Path, text: &str) -> PathBuf {
     path
 }
 
+/// A result printed with `--json`, which must say what it is.
+pub fn json(command: &mut Command) -> serde_json::Value {
+    document(&run(command.arg("--json")))
+}
+
+/// A JSON document, which must say what it is.
+pub fn document(bytes: &[u8]) -> serde_json::Value {
+    let value: serde_json::Value = serde_json::from_slice(bytes).unwrap();
+    let schema = value["schema"].as_str().unwrap_or_default();
+    assert!(schema.starts_with("nodelith."), "{value:#}");
+    assert!(value["version"].is_u64(), "{value:#}");
+    value
+}
+
+/// What a command that must fail with `status` says on standard error.
+pub fn refused(command: &mut Command, status: i32) -> String {
+    let output = output(command);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(status), "{command:?}:\n{said}");
+    said
+}
+
+/// Whether the slow tests were asked for; says so when they were not.
+pub fn all(what: &str) -> bool {
+    let all = std::env::var_os("NODELITH_TEST_ALL").is_some_and(|value| value != "0");
+    if !all {
+        eprintln!("skipped: {what} (set NODELITH_TEST_ALL=1)");
+    }
+    all
+}
+
+/// Whether this user is root; says so when a test is left out for it.
+pub fn root(what: &str) -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        eprintln!("skipped: {what} (needs root)");
+    }
+    root
+}
+
 /// The digest of an image layout's only manifest.
 pub fn manifest_digest(layout: &Path) -> String {
     let index = fs::read(layout.join("index.json")).unwrap();

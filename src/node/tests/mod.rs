@@ -269,6 +269,13 @@ fn files_that_cannot_be() {
         9:8: "/usr/lib/sysctl.d/90-nodelith.conf"
         hint: take the file out, or the settings that it comes from
         "#);
+    for later in [super::units::PRESET, super::SETTINGS_PATH] {
+        let said = refused(
+            &format!("[[files]]\npath = \"/{later}\"\ntext = \"\"\n"),
+            &[],
+        );
+        assert!(said.contains("is made from other settings"), "{said}");
+    }
     let missing = refused(
         "[[files]]\npath = \"/etc/x\"\nsource = \"nothing\"\n",
         &ACCOUNTS,

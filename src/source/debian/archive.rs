@@ -217,22 +217,41 @@ impl Suite {
     pub fn packages(&self, architecture: &str, component: &str) -> Result<String> {
         let list = self.list(architecture, component)?;
         let digest = list.download.digest;
-        if !self.fetcher.store().has(&digest, list.download.size) {
-            let task = self
-                .fetcher
-                .report()
-                .task("fetching", list.download.size, Unit::Bytes);
-            self.fetcher
-                .download(std::slice::from_ref(&list.download), &task)?;
-        }
+        self.get(&list)?;
         let name = &list.download.name;
-        let file = self.fetcher.store().open_blob(&digest)?;
-        let bytes = unpack(file, list.packing, list.plain, name)?;
+        let read = || {
+            let file = self.fetcher.store().open_blob(&digest)?;
+            unpack(file, list.packing, list.plain, name)
+        };
+        let bytes = match read() {
+            // The store's copy may have been damaged on the disk.
+            Err(_)
+                if !self
+                    .fetcher
+                    .store()
+                    .has_whole(&digest, list.download.size)? =>
+            {
+                self.get(&list)?;
+                read()?
+            }
+            bytes => bytes?,
+        };
         Ok(match String::from_utf8(bytes) {
             Ok(text) => text,
             // Descriptions of old packages are not all UTF-8; what counts is ASCII.
             Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
         })
+    }
+
+    /// Has a list in the store.
+    fn get(&self, list: &List) -> Result<()> {
+        let item = &list.download;
+        if self.fetcher.store().has(&item.digest, item.size) {
+            return Ok(());
+        }
+        let report = self.fetcher.report();
+        let task = report.task("fetching", item.size, Unit::Bytes);
+        self.fetcher.download(std::slice::from_ref(item), &task)
     }
 
     /// Addresses of a file of this archive, by the path that a package list gives it.

@@ -13,7 +13,7 @@ use super::address::Address;
 use super::client::{Trouble, begins, passing, trouble_of};
 use super::partial::Partial;
 use super::{Download, FetchOptions, Inner};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, plain};
 
 /// No pause is longer, whatever a server asks for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -68,7 +68,7 @@ pub(super) async fn fetch(inner: &Inner, item: &Download, received: &AtomicU64) 
     if partial.position() == 0 {
         partial.discard();
     }
-    Err(given_up(item, &failures))
+    Err(given_up(item, &failures, inner.options.offline))
 }
 
 /// Tries one address as often as it makes sense; nothing when the item is in the store.
@@ -236,7 +236,7 @@ fn finish(inner: &Inner, partial: &mut Partial) -> Result<Outcome> {
 }
 
 /// Says why an item could not be had anywhere.
-fn given_up(item: &Download, failures: &[Failure]) -> Error {
+fn given_up(item: &Download, failures: &[Failure], offline: bool) -> Error {
     let name = &item.name;
     if failures.is_empty() {
         return Error::new(Kind::Network, format!("no address is known for `{name}`"))
@@ -255,10 +255,11 @@ fn given_up(item: &Download, failures: &[Failure]) -> Error {
         .hint("the mirror may be broken or in the middle of an update: try again later, or another `--mirror`")
         .hint("if the file was replaced at its source, `nodelith lock --update` takes the new one");
     }
-    let error = Error::new(
-        Kind::Network,
-        format!("`{name}` cannot be downloaded: {tried}"),
-    );
+    let error = Error::new(Kind::Network, format!("`{name}` cannot be had: {tried}"));
+    if offline {
+        return error
+            .hint("fill the folder again with `nodelith vendor`, where there is a network");
+    }
     if failures.iter().all(|failure| failure.sort == Sort::Missing) {
         return error
             .hint("a newer version may have replaced it: `nodelith lock --update` takes what the archive has now")
@@ -272,7 +273,7 @@ fn given_up(item: &Download, failures: &[Failure]) -> Error {
 pub(super) fn told(failures: &[Failure]) -> String {
     let told: Vec<_> = failures
         .iter()
-        .map(|failure| format!("{}: {}", failure.address, failure.why))
+        .map(|failure| format!("{}: {}", failure.address, plain(&failure.why)))
         .collect();
     told.join("; ")
 }

@@ -201,11 +201,12 @@ fn packages_for_all_may_stand_apart() {
             .map(|(architecture, _)| architecture)
             .collect::<Vec<_>>()
     };
-    assert_eq!(architectures(""), ["amd64", "all"]);
-    assert_eq!(
-        architectures("No-Support-for-Architecture-all: Packages\n"),
-        ["amd64"]
-    );
+    // As for apt, such a list counts only where the release names its architecture.
+    let named = "Architectures: all amd64\n";
+    assert_eq!(architectures(""), ["amd64"]);
+    assert_eq!(architectures(named), ["amd64", "all"]);
+    let in_each = format!("{named}No-Support-for-Architecture-all: Packages\n");
+    assert_eq!(architectures(&in_each), ["amd64"]);
 }
 
 #[test]

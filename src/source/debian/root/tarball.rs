@@ -8,7 +8,7 @@ use std::io::{self, BufReader, Read, Write};
 
 use tar::{EntryType, Header, PaxExtensions};
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result};
 
 const BLOCK: u64 = 512;
 /// Longest name, with room over Linux's 4096.
@@ -256,7 +256,7 @@ impl<R: Read> Entry<'_, R> {
             };
             target
                 .write_all(&buffer[..read])
-                .map_err(|error| Error::new(Kind::Io, format!("writing: {error}")))?;
+                .io("writing", String::from_utf8_lossy(&self.path).as_ref())?;
             self.tarball.left -= read as u64;
         }
         Ok(())

@@ -179,11 +179,16 @@ impl Work<'_> {
             Err(Errno::EXIST) => false,
             Err(error) => return Err(error).io("making directory", outside()),
         };
+        let mut mounted = false;
         if !made {
             let stat = rustix::fs::statat(fd, path.name(), AtFlags::SYMLINK_NOFOLLOW)
                 .io("looking at", outside())?;
             match FileType::from_raw_mode(stat.st_mode) {
-                FileType::Directory => {}
+                // The sandbox's own /proc and /dev: not ours to change, and gone afterwards.
+                FileType::Directory => {
+                    let above = rustix::fs::fstat(fd).io("looking at", outside())?;
+                    mounted = above.st_dev != stat.st_dev;
+                }
                 // A link to a directory stays, as `/bin` does.
                 FileType::Symlink if self.unpacker.root.is_directory(path.as_bytes()) => {
                     return self.unpacker.claims.directory_at_link(path, &claim);
@@ -195,7 +200,7 @@ impl Work<'_> {
             }
         }
         let meta = self.meta(&claim.listed, entry);
-        let apply = made || self.unpacker.fresh;
+        let apply = made || (self.unpacker.fresh && !mounted);
         self.unpacker.claims.directory(path, claim, || {
             if !apply {
                 return Ok(());

@@ -1,0 +1,532 @@
+//! The command line as programs and people meet it: help, usage errors, events,
+//! quietness, exit statuses. Nothing here needs an archive.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use insta::assert_snapshot;
+use insta_cmd::{assert_cmd_snapshot, get_cargo_bin};
+use serde_json::Value;
+
+/// The program in `folder`, with an environment of its own.
+fn nodelith(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(get_cargo_bin("nodelith"));
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", folder)
+        .current_dir(folder)
+        .args(arguments);
+    command
+}
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let profile =
+        "name = \"node\"\nversion = \"1\"\n\n[debian]\nsuite = \"trixie\"\npakages = []\n";
+    fs::write(folder.path().join("node.toml"), profile).unwrap();
+    folder
+}
+
+/// Everything that stands in a folder, by name.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// The events on standard error, one JSON object a line.
+fn events(output: &Output) -> Vec<Value> {
+    let lines = text(&output.stderr).lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn help() {
+    let folder = folder();
+    assert_cmd_snapshot!(nodelith(folder.path(), &["--help"]), @r"
+    success: true
+    exit_code: 0
+    ----- stdout -----
+    Turns a short profile into an immutable Kubernetes node image
+
+    Usage: nodelith [OPTIONS] <COMMAND>
+
+    Commands:
+      build        Build a node image from a profile
+      lock         Make or renew a profile's lock
+      vendor       Keep all that a lock names in a folder that builds can use as their only source
+      show         Show what an image is made of
+      diff         Show what differs between two images, and what a node must download
+      init         Write a small commented profile
+      schema       Print the JSON schema of profiles
+      store        Look into the store, or make room in it
+      completions  Print a completion script for a shell
+      man          Write the manual pages into a folder
+      help         Print this message or the help of the given subcommand(s)
+
+    Options:
+          --json              Print results as JSON on standard output and events as JSON lines on
+                              standard error
+      -q, --quiet             Print nothing but results, warnings and errors
+          --store <DIR>       Folder of the store [default: nodelith in the user's cache folder] [env:
+                              NODELITH_STORE]
+          --threads <NUMBER>  Threads to use [default: one for each core]
+      -h, --help              Print help
+      -V, --version           Print version
+
+    Exit status: 0 done, 1 findings, 2 usage or profile, 3 cannot resolve, 4 verification failed, 5
+    network, 6 sandbox, 7 input or output.
+
+    ----- stderr -----
+    ");
+    assert_cmd_snapshot!(nodelith(folder.path(), &["build", "--help"]), @r"
+    success: true
+    exit_code: 0
+    ----- stdout -----
+    Build a node image from a profile
+
+    Usage: nodelith build [OPTIONS] <PROFILE>
+
+    Arguments:
+      <PROFILE>
+              The profile
+
+    Options:
+          --lock <FILE>
+              The lock [default: PROFILE with the ending `.lock.toml`]
+
+          --arch <ARCH>
+              Architectures [default: the profile's]
+
+      -o, --output <DIR>
+              Folder of the OCI image layout [default: out/NAME]
+
+          --locked
+              Refuse to make or change the lock
+
+          --compression <NAME[:LEVEL]>
+              Compression of the layers [default: the profile's, else zstd]
+
+          --sandbox <SANDBOX>
+              How package scripts are run
+
+              Possible values:
+              - auto:    The best of those that work here
+              - userns:  In a user namespace with subordinate ids
+              - mountns: As root, in a mount namespace
+              - chroot:  As root, in a bare chroot with a system-call filter
+              
+              [env: NODELITH_SANDBOX]
+              [default: auto]
+
+          --json
+              Print results as JSON on standard output and events as JSON lines on standard error
+
+      -q, --quiet
+              Print nothing but results, warnings and errors
+
+          --store <DIR>
+              Folder of the store [default: nodelith in the user's cache folder]
+              
+              [env: NODELITH_STORE]
+
+          --threads <NUMBER>
+              Threads to use [default: one for each core]
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Sources:
+          --mirror <URL>
+              Base address of the Debian archive [default: the profile's, else the host's apt sources]
+              
+              [env: NODELITH_MIRROR]
+
+          --security-mirror <URL>
+              Base address of the security archive [default: as for the mirror]
+              
+              [env: NODELITH_SECURITY_MIRROR]
+
+          --fallback-mirror <URL>
+              Mirror that still has superseded packages, asked when the first one does not (repeatable)
+              
+              [env: NODELITH_FALLBACK_MIRROR]
+
+          --keyring <FILE>
+              File with the archive's signing keys (repeatable) [default: the host's Debian archive
+              keyring]
+              
+              [env: NODELITH_KEYRING]
+
+          --ignore-valid-until
+              Accept releases past their Valid-Until date; the lock records it
+
+          --vendor <DIR>
+              Folder made by `nodelith vendor`, used as the only source
+              
+              [env: NODELITH_VENDOR]
+
+          --offline
+              Use no network: everything must be in the store or the vendor folder
+              
+              [env: NODELITH_OFFLINE]
+
+          --ca-file <FILE>
+              File with further certificate authorities for downloads (repeatable)
+              
+              [env: NODELITH_CA_FILE]
+
+    ----- stderr -----
+    ");
+    assert_cmd_snapshot!(nodelith(folder.path(), &["lock", "-h"]), @r"
+    success: true
+    exit_code: 0
+    ----- stdout -----
+    Make or renew a profile's lock
+
+    Usage: nodelith lock [OPTIONS] <PROFILE>
+
+    Arguments:
+      <PROFILE>  The profile
+
+    Options:
+          --lock <FILE>            The lock [default: PROFILE with the ending `.lock.toml`]
+          --arch <ARCH>            Architectures [default: the profile's]
+          --update [<PACKAGE>...]  Renew the lock: all packages, or only those named
+          --outdated               Name what is newer in the archives than in the lock; exit status 1 if
+                                   anything is
+          --json                   Print results as JSON on standard output and events as JSON lines on
+                                   standard error
+      -q, --quiet                  Print nothing but results, warnings and errors
+          --store <DIR>            Folder of the store [default: nodelith in the user's cache folder]
+                                   [env: NODELITH_STORE]
+          --threads <NUMBER>       Threads to use [default: one for each core]
+      -h, --help                   Print help
+
+    Sources:
+          --mirror <URL>           Base address of the Debian archive [default: the profile's, else the
+                                   host's apt sources] [env: NODELITH_MIRROR]
+          --security-mirror <URL>  Base address of the security archive [default: as for the mirror]
+                                   [env: NODELITH_SECURITY_MIRROR]
+          --fallback-mirror <URL>  Mirror that still has superseded packages, asked when the first one
+                                   does not (repeatable) [env: NODELITH_FALLBACK_MIRROR]
+          --keyring <FILE>         File with the archive's signing keys (repeatable) [default: the
+                                   host's Debian archive keyring] [env: NODELITH_KEYRING]
+          --ignore-valid-until     Accept releases past their Valid-Until date; the lock records it
+          --vendor <DIR>           Folder made by `nodelith vendor`, used as the only source [env:
+                                   NODELITH_VENDOR]
+          --offline                Use no network: everything must be in the store or the vendor folder
+                                   [env: NODELITH_OFFLINE]
+          --ca-file <FILE>         File with further certificate authorities for downloads (repeatable)
+                                   [env: NODELITH_CA_FILE]
+
+    ----- stderr -----
+    ");
+}
+
+#[test]
+fn the_version_is_the_packages() {
+    let folder = folder();
+    let output = nodelith(folder.path(), &["--version"]).output().unwrap();
+    let expected = format!("nodelith {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(text(&output.stdout), expected);
+}
+
+#[test]
+fn usage_errors() {
+    let folder = folder();
+    let said = |arguments: &[&str]| {
+        let output = nodelith(folder.path(), arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+        text(&output.stderr).to_owned()
+    };
+    assert_snapshot!(said(&[]), @r"
+    Turns a short profile into an immutable Kubernetes node image
+
+    Usage: nodelith [OPTIONS] <COMMAND>
+
+    Commands:
+      build        Build a node image from a profile
+      lock         Make or renew a profile's lock
+      vendor       Keep all that a lock names in a folder that builds can use as their only source
+      show         Show what an image is made of
+      diff         Show what differs between two images, and what a node must download
+      init         Write a small commented profile
+      schema       Print the JSON schema of profiles
+      store        Look into the store, or make room in it
+      completions  Print a completion script for a shell
+      man          Write the manual pages into a folder
+      help         Print this message or the help of the given subcommand(s)
+
+    Options:
+          --json              Print results as JSON on standard output and events as JSON lines on
+                              standard error
+      -q, --quiet             Print nothing but results, warnings and errors
+          --store <DIR>       Folder of the store [default: nodelith in the user's cache folder] [env:
+                              NODELITH_STORE]
+          --threads <NUMBER>  Threads to use [default: one for each core]
+      -h, --help              Print help
+      -V, --version           Print version
+
+    Exit status: 0 done, 1 findings, 2 usage or profile, 3 cannot resolve, 4 verification failed, 5
+    network, 6 sandbox, 7 input or output.
+    ");
+    assert_snapshot!(said(&["bild", "node.toml"]), @r"
+    error: unrecognized subcommand 'bild'
+
+      tip: a similar subcommand exists: 'build'
+
+    Usage: nodelith [OPTIONS] <COMMAND>
+
+    For more information, try '--help'.
+    ");
+    assert_snapshot!(said(&["build"]), @r"
+    error: the following required arguments were not provided:
+      <PROFILE>
+
+    Usage: nodelith build <PROFILE>
+
+    For more information, try '--help'.
+    ");
+    assert_snapshot!(said(&["build", "node.toml", "--lockd"]), @r"
+    error: unexpected argument '--lockd' found
+
+      tip: a similar argument exists: '--locked'
+
+    Usage: nodelith build --locked <PROFILE>
+
+    For more information, try '--help'.
+    ");
+    assert_snapshot!(said(&["build", "node.toml", "--sandbox", "docker"]), @r"
+    error: invalid value 'docker' for '--sandbox <SANDBOX>'
+      [possible values: auto, userns, mountns, chroot]
+
+    For more information, try '--help'.
+    ");
+    assert_snapshot!(said(&["--json", "--quiet", "schema"]), @r#"{"event":"error","hints":["`nodelith help` and `--help` after each verb say what there is"],"kind":"usage","message":"the argument '--json' cannot be used with '--quiet'","place":null}"#);
+    assert_snapshot!(said(&["--threads", "0", "schema"]), @r"
+    error: invalid value '0' for '--threads <NUMBER>': 0 is not in 1..=65535
+
+    For more information, try '--help'.
+    ");
+    assert_snapshot!(said(&["lock", "node.toml", "--outdated", "--update"]), @r"
+    error: the argument '--outdated' cannot be used with '--update [<PACKAGE>...]'
+
+    Usage: nodelith lock --outdated <PROFILE>
+
+    For more information, try '--help'.
+    ");
+    assert_eq!(names(folder.path()), ["node.toml"]);
+}
+
+#[test]
+fn a_wrong_compression() {
+    let folder = folder();
+    fs::write(
+        folder.path().join("node.toml"),
+        "name = \"node\"\nversion = \"1\"\narchitecture = \"amd64\"\n\n[debian]\nsuite = \"trixie\"\n",
+    )
+    .unwrap();
+    let arguments = ["build", "node.toml", "--compression", "brotli:11"];
+    assert_cmd_snapshot!(nodelith(folder.path(), &arguments), @r"
+    success: false
+    exit_code: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error: `--compression brotli:11`: `brotli:11` is no compression: choose zstd, gzip or none
+    hint: for example: --compression gzip, --compression zstd:9, --compression none
+    ");
+    assert_eq!(names(folder.path()), ["node.toml"]);
+}
+
+#[test]
+fn an_error_is_one_event() {
+    let folder = folder();
+    let output = nodelith(folder.path(), &["--json", "build", "node.toml"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+    let events = events(&output);
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_snapshot!(format!("{:#}", events[0]), @r#"
+    {
+      "event": "error",
+      "hints": [
+        "did you mean `packages`?"
+      ],
+      "kind": "usage",
+      "message": "unknown key `pakages`",
+      "place": {
+        "column": 1,
+        "file": "node.toml",
+        "line": 6
+      }
+    }
+    "#);
+}
+
+#[test]
+fn an_error_without_place_is_one_event_too() {
+    let folder = folder();
+    let output = nodelith(folder.path(), &["show", "out/node", "--json"])
+        .output()
+        .unwrap();
+    let events = events(&output);
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_snapshot!(format!("{:#}", events[0]), @r#"
+    {
+      "event": "error",
+      "hints": [
+        "name one as oci:DIR[:TAG], oci-archive:FILE, or a path that exists"
+      ],
+      "kind": "usage",
+      "message": "there is no image `out/node`",
+      "place": null
+    }
+    "#);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_wrong_argument_is_one_event_too() {
+    let folder = folder();
+    let output = nodelith(folder.path(), &["--json", "build", "node.toml", "--lockd"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let events = events(&output);
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_snapshot!(format!("{:#}", events[0]), @r#"
+    {
+      "event": "error",
+      "hints": [
+        "a similar argument exists: '--locked'",
+        "`nodelith help` and `--help` after each verb say what there is"
+      ],
+      "kind": "usage",
+      "message": "unexpected argument '--lockd' found",
+      "place": null
+    }
+    "#);
+}
+
+#[test]
+fn help_tells_no_secrets() {
+    let folder = folder();
+    for verb in ["build", "lock", "vendor"] {
+        let output = nodelith(folder.path(), &[verb, "--help"])
+            .env(
+                "NODELITH_MIRROR",
+                "http://grace:hopper@mirror.example/debian",
+            )
+            .output()
+            .unwrap();
+        let said = text(&output.stdout);
+        assert!(
+            said.contains("NODELITH_MIRROR") && !said.contains("hopper"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn quiet_does_not_mean_silent() {
+    let folder = folder();
+    let output = nodelith(folder.path(), &["--quiet", "build", "node.toml"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+    assert!(text(&output.stderr).starts_with("error: unknown key `pakages`"));
+}
+
+#[test]
+fn results_and_messages_go_apart() {
+    let folder = folder();
+    for arguments in [
+        &["schema"][..],
+        &["completions", "bash"],
+        &["store", "show", "--json"],
+        &["init", "new.toml", "--quiet"],
+        &["man", "pages"],
+    ] {
+        let output = nodelith(folder.path(), arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
+        assert!(output.stderr.is_empty(), "{arguments:?}: {output:?}");
+    }
+    let output = nodelith(folder.path(), &["store", "show", "--json"])
+        .output()
+        .unwrap();
+    let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(
+        shown["schema"].is_string() && shown["version"].is_number(),
+        "{shown:#}"
+    );
+    // The store is in the cache folder, and nothing was put elsewhere.
+    assert_eq!(
+        names(folder.path()),
+        [".cache", "new.toml", "node.toml", "pages"]
+    );
+}
+
+#[test]
+fn init_does_not_replace_a_profile() {
+    let folder = folder();
+    let before = fs::read(folder.path().join("node.toml")).unwrap();
+    assert_cmd_snapshot!(nodelith(folder.path(), &["init", "node.toml"]), @r"
+    success: false
+    exit_code: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error: `node.toml` exists already
+    hint: give another name, or remove the file first
+    ");
+    assert_eq!(fs::read(folder.path().join("node.toml")).unwrap(), before);
+}
+
+#[test]
+fn without_a_home_there_is_no_store() {
+    let folder = folder();
+    let mut command = nodelith(folder.path(), &["store", "show"]);
+    assert_cmd_snapshot!(command.env_remove("HOME"), @r"
+    success: false
+    exit_code: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error: there is no home folder to keep the store in
+    hint: name a folder with `--store DIR` or NODELITH_STORE
+    ");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let folder = folder();
+    let mut shell = Command::new("bash");
+    shell.args([
+        "-c",
+        "set -o pipefail; \"$0\" schema | head -n 1 >/dev/null",
+    ]);
+    let status = shell
+        .arg(get_cargo_bin("nodelith"))
+        .current_dir(folder.path())
+        .status();
+    assert!(status.unwrap().success());
+}
