@@ -6,6 +6,7 @@
 
 pub mod build;
 pub mod cli;
+pub mod compat;
 pub mod digest;
 pub mod error;
 pub mod image;

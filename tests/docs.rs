@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use globset::{GlobBuilder, GlobMatcher};
 use nodelith::image::annotations;
-use nodelith::node::{self, OnDisk, RootFacts, SETTINGS_PATH};
+use nodelith::node::{self, Components, OnDisk, RootFacts, SETTINGS_PATH};
 use nodelith::profile::Profile;
 use nodelith::tree::{Content, Entry, FIXED_TIME, Node, Tree, TreePath};
 
@@ -139,14 +139,9 @@ fn pattern(path: &str) -> GlobMatcher {
     glob.unwrap().compile_matcher()
 }
 
-/// The folders of docs/paths.md that a node keeps for itself.
-const KEPT: [&str; 5] = [
-    "var",
-    "etc/machine-id",
-    "etc/kubernetes",
-    "etc/cni/net.d",
-    "opt/cni/bin",
-];
+/// The folders of docs/paths.md that a node keeps for itself. Through those that it
+/// lays over /opt/cni/bin the image's are seen.
+const KEPT: [&str; 4] = ["var", "etc/machine-id", "etc/kubernetes", "etc/cni/net.d"];
 
 #[test]
 fn generated_paths_are_listed_and_nothing_else_is() {
@@ -193,6 +188,7 @@ fn everything_set() -> Vec<String> {
     );
     let profile = folder.path().join("profile.toml");
     fs::write(&profile, EVERYTHING).unwrap();
+    fs::write(folder.path().join("kubelet"), "").unwrap();
     let profile = Profile::load(&profile).unwrap();
 
     let root = [
@@ -204,6 +200,7 @@ fn everything_set() -> Vec<String> {
         ("etc/subgid", ""),
         ("etc/skel/.profile", "skel\n"),
         ("etc/ssl/certs/ca-certificates.crt", ""),
+        ("usr/lib/cni/bridge", ""),
         ("usr/lib/os-release", "ID=debian\n"),
         (
             "usr/lib/systemd/system/a.service",
@@ -227,7 +224,8 @@ fn everything_set() -> Vec<String> {
             .insert(path, entry(Node::File { size, content }));
     }
     let facts = RootFacts::new(&tree, &texts);
-    let made = node::configure(&profile, "amd64", &facts, &OnDisk).unwrap();
+    let components = Components::find(&profile, |_| Some("1.7.24"));
+    let made = node::configure(&profile, "amd64", &components, &facts, &OnDisk).unwrap();
     made.entries.keys().map(ToString::to_string).collect()
 }
 
@@ -264,8 +262,12 @@ source = "builtin"
 timeout = 10
 [pause]
 preload = true
+[containerd.registries."docker.io"]
+mirrors = ["https://mirror.example"]
+ca = "site.pem"
 [kubelet]
-source = "none"
+source = "file"
+file = "kubelet"
 flags = { v = 2 }
 config = { maxPods = 50 }
 [sysctl]

@@ -27,7 +27,7 @@ use crate::image::config::ImageSpec;
 use crate::image::manifest::{self, Built};
 use crate::layer::{Compression, FORMAT, LayerBlob};
 use crate::lock::{self, Pinned};
-use crate::node::{self, Configuration, RootFacts};
+use crate::node::{self, Components, Configuration, RootFacts};
 use crate::profile::Profile;
 use crate::report::Report;
 use crate::sandbox::Mode;
@@ -99,7 +99,16 @@ impl Builder<'_> {
         let (root, new) = self.root(profile, architecture, pinned)?;
         let facts = RootFacts::new(&root.tree, &root.texts);
         let files = PinnedFiles::new(self.store, files);
-        let mut configuration = node::configure(profile, architecture, &facts, &files)?;
+        let components = Components::find(profile, |name| {
+            let mut packages = pinned.package.iter();
+            let package = packages.find(|package| package.name == name)?;
+            Some(&package.version)
+        });
+        let mut configuration =
+            node::configure(profile, architecture, &components, &facts, &files)?;
+        for warning in &configuration.warnings {
+            self.report.warning(warning);
+        }
         let settings = settings(&configuration)?;
         configuration.entries.insert(SETTINGS_PATH.into(), settings);
         let composed = compose::compose(&root.tree, configuration.entries, &configuration.removed)?;

@@ -60,6 +60,11 @@ impl<'a> Draft<'a> {
         self.result.settings.insert(name.into(), value.into());
     }
 
+    /// Tells a person something that does not stop the build.
+    pub(super) fn warn(&mut self, message: impl Into<String>) {
+        self.result.warnings.insert(message.into());
+    }
+
     /// A generated file, readable by all.
     pub(super) fn text(&mut self, path: &str, text: &str) {
         self.bytes(path, text.as_bytes(), Access::root(0o644));
@@ -86,6 +91,15 @@ impl<'a> Draft<'a> {
 
     pub(super) fn folder(&mut self, path: &str, access: Access) {
         self.entry(path, Node::Directory, access);
+    }
+
+    /// A program that a profile brings, large and seldom changed: a component of
+    /// its own, which has its own layer.
+    pub(super) fn program(&mut self, component: &str, path: &str, size: u64, content: Content) {
+        self.file(path, size, content, Access::root(0o755));
+        if let Some(entry) = self.result.entries.get_mut(path.as_bytes()) {
+            entry.component = component.into();
+        }
     }
 
     fn entry(&mut self, path: &str, node: Node, access: Access) {

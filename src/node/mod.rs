@@ -12,14 +12,21 @@
 //! goes below /usr/lib, which no kept state of a node can shadow.
 
 mod certificates;
+mod cni;
+mod components;
+mod containerd;
+mod crictl;
 mod der;
 mod draft;
 pub mod facts;
 mod files;
+mod kubelet;
+mod pairs;
 mod proxy;
 mod system;
 mod units;
 mod users;
+mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +34,7 @@ use crate::error::{Error, Kind, Result};
 use crate::profile::Profile;
 use crate::profile::value::LocalFile;
 use crate::tree::{Content, Entry, TreePath};
+pub use components::Components;
 use draft::Draft;
 pub use facts::RootFacts;
 
@@ -46,6 +54,8 @@ pub struct Configuration {
     pub removed: BTreeSet<TreePath>,
     /// What was set, by name, for people who compare two images.
     pub settings: BTreeMap<String, String>,
+    /// What a person should know, though the node can be made.
+    pub warnings: BTreeSet<String>,
 }
 
 /// Where the local files of a profile are read.
@@ -99,15 +109,18 @@ fn unreadable(file: &LocalFile, error: &std::io::Error) -> Error {
     }
 }
 
-/// Makes the profile's own part of the node on `architecture` (Debian's name).
+/// Makes the profile's own part of the node on `architecture` (Debian's name), for
+/// the versions that are in it.
 ///
 /// # Errors
 /// Of kind [`Kind::Usage`], with its place in the profile, where the profile and
 /// the root do not go together: an unknown unit or group, a number that is
-/// taken, a file that cannot be a certificate.
+/// taken, a file that cannot be a certificate, versions that do not go together, a
+/// setting that a version does not have.
 pub fn configure(
     profile: &Profile,
     architecture: &str,
+    components: &Components,
     facts: &RootFacts<'_>,
     local: &dyn LocalFiles,
 ) -> Result<Configuration> {
@@ -117,6 +130,11 @@ pub fn configure(
     let accounts = users::configure(&mut draft)?;
     certificates::configure(&mut draft)?;
     proxy::configure(&mut draft)?;
+    pairs::check(&mut draft, components)?;
+    containerd::configure(&mut draft, components)?;
+    cni::configure(&mut draft, components);
+    crictl::configure(&mut draft, components)?;
+    kubelet::configure(&mut draft, components)?;
     files::configure(&mut draft, &accounts)?;
     // Last: units may have been given as files.
     units::configure(&mut draft)?;

@@ -381,6 +381,11 @@ fn contradictions() {
         p.toml:6:10: "release"
         hint: set `version` in `[kubernetes]` or `[kubelet]`
         "#);
+    assert_snapshot!(refused_with("[[images]]\nreference = \"registry.example/app\"\n"), @r#"
+    `registry.example/app` is not a full reference
+    p.toml:6:13: "registry.example/app"
+    hint: give the registry and the tag, like `registry.k8s.io/pause:3.10`: pods ask for it word for word
+    "#);
     assert_snapshot!(refused_with("[pause]\nimage = \"pause:3.10\"\n"), @r#"
         `pause:3.10` is not a full reference
         p.toml:6:9: "pause:3.10"

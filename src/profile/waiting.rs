@@ -1,44 +1,38 @@
 //! Which parts of a profile are understood but not acted on yet.
 
 use super::Profile;
-use super::file::{Cni, Containerd, Crictl, Kubelet, Pause, Runc};
+use super::file::{CrictlSource, KubeletSource, ReleaseSource};
 
 impl Profile {
-    /// The sections whose settings change nothing in an image yet, as the
-    /// profile writes them. They are checked and kept, so that profiles can be
-    /// written ahead.
+    /// What changes nothing in an image yet, as the profile writes it. It is
+    /// checked and kept, so that profiles can be written ahead.
     #[must_use]
     pub fn waiting(&self) -> Vec<&'static str> {
-        let containerd = Containerd {
-            source: self.containerd.source,
-            package: self.containerd.package.clone(),
-            ..Containerd::default()
-        };
-        let runc = Runc {
-            source: self.runc.source,
-            package: self.runc.package.clone(),
-            ..Runc::default()
-        };
-        let cni = Cni {
-            source: self.cni.source,
-            package: self.cni.package.clone(),
-            ..Cni::default()
-        };
-        let kubelet = Kubelet {
-            source: self.kubelet.source,
-            package: self.kubelet.package.clone(),
-            ..Kubelet::default()
-        };
-        let sections = [
-            ("[containerd]", self.containerd != containerd),
-            ("[runc]", self.runc != runc),
-            ("[cni]", self.cni != cni),
-            ("[crictl]", self.crictl != Crictl::default()),
-            ("[pause]", self.pause != Pause::default()),
-            ("[kubelet]", self.kubelet != kubelet),
+        let release = Some(ReleaseSource::Release);
+        let crictl = matches!(
+            self.crictl.source,
+            Some(CrictlSource::Release | CrictlSource::Builtin | CrictlSource::File)
+        );
+        let parts = [
+            (
+                "source = \"release\" in [containerd]",
+                self.containerd.source == release,
+            ),
+            (
+                "source = \"release\" in [runc]",
+                self.runc.source == release,
+            ),
+            ("source = \"release\" in [cni]", self.cni.source == release),
+            ("plugins in [cni]", self.cni.plugins.is_some()),
+            ("source in [crictl]", crictl),
+            ("preload in [pause]", self.pause.preload == Some(true)),
+            (
+                "source = \"release\" in [kubelet]",
+                self.kubelet.source == Some(KubeletSource::Release),
+            ),
             ("[[images]]", !self.images.is_empty()),
         ];
-        let set = sections.into_iter().filter(|(_, set)| *set);
+        let set = parts.into_iter().filter(|(_, set)| *set);
         set.map(|(name, _)| name).collect()
     }
 }

@@ -1,6 +1,7 @@
 //! What a profile makes of a small root, and what is said where it cannot.
 
 mod judged;
+mod runtime;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,15 +9,19 @@ use std::sync::Arc;
 use insta::assert_snapshot;
 
 use super::facts::wanted;
-use super::{Configuration, OnDisk, RootFacts, configure};
+use super::{Components, Configuration, OnDisk, RootFacts, configure};
 use crate::error::Error;
 use crate::profile::Profile;
 use crate::tree::{Content, Entry, FIXED_TIME, Node, Tree, TreePath};
 
-/// A root made of texts, links (`-> target`) and folders (a trailing slash).
+/// A root made of texts, links (`-> target`) and folders (a trailing slash);
+/// `package:NAME` is no path but a package's version.
 fn root(paths: &[(&str, &str)]) -> (Tree, BTreeMap<TreePath, String>) {
     let mut tree = Tree::default();
     let mut texts = BTreeMap::new();
+    let paths = paths
+        .iter()
+        .filter(|(path, _)| !path.starts_with("package:"));
     for (path, text) in paths {
         let folder = path.ends_with('/');
         let path = TreePath::from(path.trim_end_matches('/'));
@@ -78,7 +83,13 @@ fn configured_beside(
     let profile = Profile::load(&path)?;
     let (tree, texts) = root(paths);
     let facts = RootFacts::new(&tree, &texts);
-    configure(&profile, "amd64", &facts, &OnDisk)
+    let versions = paths.iter().filter_map(|(path, version)| {
+        let package = path.strip_prefix("package:")?;
+        Some((package, *version))
+    });
+    let versions: BTreeMap<_, _> = versions.collect();
+    let components = Components::find(&profile, |name| versions.get(name).copied());
+    configure(&profile, "amd64", &components, &facts, &OnDisk)
 }
 
 /// All entries with their contents, as a person reads them.

@@ -200,6 +200,16 @@ fn kubernetes(file: &ProfileFile, refuse: &Refuse<'_>) -> Result<()> {
             None,
         );
     }
+    let mut images = file.images.iter().map(|image| &image.reference);
+    if let Some(image) = images.find(|image| !image.is_full()) {
+        let message = format!("`{image}` is not a full reference");
+        return refuse(
+            &message,
+            "give the registry and the tag, like `registry.k8s.io/pause:3.10`: pods ask for it word for word",
+            &["images", "reference"],
+            Some(image),
+        );
+    }
     Ok(())
 }
 

@@ -1,0 +1,243 @@
+//! /etc/containerd/config.toml. Where each setting stands is in the table of
+//! `compat::containerd`; what a profile sets is here.
+
+use serde_json::{Map, Value, json};
+
+use super::super::cni;
+use super::super::draft::Draft;
+use super::extra;
+use super::registries::FOLDER;
+use crate::compat::Version;
+use crate::compat::containerd::{Row, cri_plugin, location};
+use crate::error::{Error, Kind, Result};
+
+const PATH: &str = "etc/containerd/config.toml";
+/// containerd makes the folder, so it must be where it can.
+const OPT: &str = "/var/lib/containerd/opt";
+const RUNC: &str = "runc";
+const RUNC_TYPE: &str = "io.containerd.runc.v2";
+
+pub(super) fn configure(
+    draft: &mut Draft<'_>,
+    version: Version,
+    row: &Row,
+    sandbox_image: &str,
+) -> Result<()> {
+    let mut config = Config {
+        draft,
+        version,
+        table: Map::new(),
+    };
+    config.table.insert("version".to_owned(), json!(row.config));
+    // containerd exits when CRI cannot be loaded, rather than run without it.
+    let required = json!([cri_plugin()]);
+    config.table.insert("required_plugins".to_owned(), required);
+    let setting = "containerd.sandbox-image";
+    config.put("sandbox-image", setting, json!(sandbox_image))?;
+    config.runtimes()?;
+    config.settings()?;
+    config.streaming()?;
+    let (bin, conf) = (cni::bin_dir(config.draft), cni::conf_dir(config.draft));
+    config.put("cni.bin-dir", "cni.bin-dir", json!(bin))?;
+    config.put("cni.conf-dir", "cni.conf-dir", json!(conf))?;
+    // These are of no interest to anyone who compares images.
+    config.place(
+        "registry-directory",
+        "containerd",
+        json!(format!("/{FOLDER}")),
+    )?;
+    config.place("opt-directory", "containerd", json!(OPT))?;
+    let mut table = config.table;
+    extra::merge(draft, row, &mut table)?;
+    let text = written(&table)?;
+    let header = format!("# Made by Nodelith for containerd {}.\n", row.line);
+    draft.text(PATH, &format!("{header}{text}"));
+    Ok(())
+}
+
+/// The configuration while it is being made.
+struct Config<'a, 'b> {
+    draft: &'a mut Draft<'b>,
+    version: Version,
+    table: Map<String, Value>,
+}
+
+impl Config<'_, '_> {
+    /// What stands in [containerd] as it is.
+    fn settings(&mut self) -> Result<()> {
+        let said = &self.draft.profile.containerd;
+        let snapshotter = said.snapshotter.as_deref().unwrap_or("overlayfs");
+        let values = [
+            ("snapshotter", Some(json!(snapshotter))),
+            ("log-line-size", said.log_line_size.map(Value::from)),
+            (
+                "concurrent-downloads",
+                said.concurrent_downloads.map(Value::from),
+            ),
+            (
+                "pull-progress-timeout",
+                said.pull_progress_timeout.as_deref().map(Value::from),
+            ),
+            ("selinux", said.selinux.map(Value::from)),
+            ("device-ownership", said.device_ownership.map(Value::from)),
+            ("cdi", said.cdi.map(Value::from)),
+            (
+                "unprivileged-ports",
+                said.unprivileged_ports.map(Value::from),
+            ),
+            ("unprivileged-icmp", said.unprivileged_icmp.map(Value::from)),
+        ];
+        for (name, value) in values {
+            if let Some(value) = value {
+                self.put(name, &format!("containerd.{name}"), value)?;
+            }
+        }
+        if let Some(nri) = said.nri {
+            self.place("nri-disabled", "containerd.nri", json!(!nri))?;
+            self.draft.set("containerd.nri", nri.to_string());
+        }
+        Ok(())
+    }
+
+    /// Runtime handlers: runc, and the profile's own.
+    fn runtimes(&mut self) -> Result<()> {
+        let said = &self.draft.profile.containerd;
+        let systemd = said.systemd_cgroup.unwrap_or(true);
+        let mut runtimes = Map::new();
+        runtimes.insert(RUNC.to_owned(), json!({}));
+        for (name, table) in &said.runtimes {
+            runtimes.insert(name.clone(), Value::Object(table.0.clone()));
+        }
+        for (name, runtime) in &mut runtimes {
+            let Value::Object(runtime) = runtime else {
+                continue;
+            };
+            let kind = runtime
+                .entry("runtime_type")
+                .or_insert_with(|| json!(RUNC_TYPE));
+            // All handlers that are runc's manage cgroups alike: kubelet has one driver.
+            if kind == RUNC_TYPE {
+                let options = runtime.entry("options").or_insert_with(|| json!({}));
+                if let Value::Object(options) = options {
+                    options.entry("SystemdCgroup").or_insert(json!(systemd));
+                }
+            }
+            if name != RUNC || said.runtimes.contains_key(RUNC) {
+                let text = Value::Object(runtime.clone()).to_string();
+                self.draft.set(format!("containerd.runtimes.{name}"), text);
+            }
+        }
+        let default = said.default_runtime.as_deref().unwrap_or(RUNC);
+        if !runtimes.contains_key(default) {
+            let names: Vec<_> = runtimes.keys().map(|name| format!("`{name}`")).collect();
+            let message = format!("there is no runtime handler `{default}`");
+            let keys = ["containerd", "default-runtime"];
+            return Err(self.draft.refuse(message, &keys, default).hint(format!(
+                "add a table `[containerd.runtimes.{default}]`, or choose from {}",
+                names.join(", ")
+            )));
+        }
+        self.draft
+            .set("containerd.systemd-cgroup", systemd.to_string());
+        self.put(
+            "default-runtime",
+            "containerd.default-runtime",
+            json!(default),
+        )?;
+        self.place("runtimes", "containerd.runtimes", Value::Object(runtimes))
+    }
+
+    /// The server for exec, attach and port-forward.
+    fn streaming(&mut self) -> Result<()> {
+        let said = self
+            .draft
+            .profile
+            .containerd
+            .streaming
+            .clone()
+            .unwrap_or_default();
+        let pair = (&said.tls_certificate, &said.tls_key);
+        if pair.0.is_some() != pair.1.is_some() {
+            let message = "TLS of the streaming server needs a certificate and its key";
+            let keys = ["containerd", "streaming"];
+            let error = self.draft.refuse(message, &keys, "");
+            return Err(error.hint("set both `tls-certificate` and `tls-key`, or neither"));
+        }
+        let address = said.address.as_deref().unwrap_or("127.0.0.1");
+        let port = said.port.unwrap_or_default();
+        let values = [
+            ("address", Some(json!(address))),
+            // A text in containerd's configuration.
+            ("port", Some(json!(port.to_string()))),
+            (
+                "idle-timeout",
+                said.idle_timeout.as_deref().map(Value::from),
+            ),
+            ("tls", pair.0.as_ref().map(|_| json!(true))),
+            ("tls-certificate", pair.0.as_deref().map(Value::from)),
+            ("tls-key", pair.1.as_deref().map(Value::from)),
+        ];
+        for (name, value) in values {
+            if let Some(value) = value {
+                let name = format!("streaming.{name}");
+                self.put(&name, &format!("containerd.{name}"), value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Places a setting, and notes it under the profile's name for it.
+    fn put(&mut self, setting: &str, key: &str, value: Value) -> Result<()> {
+        let text = match &value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        self.draft.set(key, text);
+        self.place(setting, key, value)
+    }
+
+    /// Puts a value where this containerd reads it; `key` is the profile's for it.
+    fn place(&mut self, setting: &str, key: &str, value: Value) -> Result<()> {
+        let location = location(setting, self.version).map_err(|from| {
+            let keys: Vec<_> = key.split('.').collect();
+            let message = format!("containerd {} has no setting for `{key}`", self.version);
+            let error = self.draft.refuse(message, &keys, "");
+            match from {
+                Some(from) => error.hint(format!("it came with {from}: take it out, or use that")),
+                None => error,
+            }
+        })?;
+        let value = match location.list {
+            true => json!([value]),
+            false => value,
+        };
+        let mut table = &mut self.table;
+        let (last, folders) = location
+            .path
+            .split_last()
+            .unwrap_or((&location.path[0], &[]));
+        for folder in folders {
+            let next = table.entry(folder.clone()).or_insert_with(|| json!({}));
+            let Value::Object(next) = next else {
+                let message = format!("`{folder}` is no table");
+                return Err(Error::new(Kind::Usage, message));
+            };
+            table = next;
+        }
+        table.insert(last.clone(), value);
+        Ok(())
+    }
+}
+
+/// As TOML, tables and keys sorted.
+fn written(table: &Map<String, Value>) -> Result<String> {
+    toml::Table::try_from(table)
+        .map_err(|error| error.to_string())
+        .and_then(|table| toml::to_string(&table).map_err(|error| error.to_string()))
+        .map_err(|error| {
+            Error::new(
+                Kind::Usage,
+                format!("writing containerd's configuration: {error}"),
+            )
+        })
+}

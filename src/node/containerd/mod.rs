@@ -1,0 +1,93 @@
+//! containerd: its configuration, registries, and what its unit is given beside.
+
+mod config;
+pub(super) mod extra;
+mod registries;
+
+use super::components::Components;
+use super::draft::Draft;
+use super::pairs;
+use crate::compat::{Version, containerd, kubernetes};
+use crate::error::Result;
+use crate::profile::file::Containerd;
+
+/// Where containerd serves CRI.
+pub(super) const ENDPOINT: &str = "unix:///run/containerd/containerd.sock";
+
+/// Before `50-proxy.conf`, and before whatever a site adds.
+const DROP_IN: &str = "usr/lib/systemd/system/containerd.service.d/20-nodelith.conf";
+
+pub(super) fn configure(draft: &mut Draft<'_>, components: &Components) -> Result<()> {
+    let Some(version) = components.containerd else {
+        return absent(draft);
+    };
+    let row = pairs::line(draft, version)?;
+    let image = sandbox_image(draft, components, row)?;
+    config::configure(draft, version, row, &image)?;
+    registries::configure(draft)?;
+    unit(draft);
+    Ok(())
+}
+
+/// A node without containerd has nothing to configure.
+fn absent(draft: &Draft<'_>) -> Result<()> {
+    let said = &draft.profile.containerd;
+    let chosen = Containerd {
+        source: said.source,
+        package: said.package.clone(),
+        version: said.version.clone(),
+        ..Containerd::default()
+    };
+    if *said == chosen {
+        return Ok(());
+    }
+    let message = "containerd is configured, but it is not in the node";
+    Err(draft
+        .refuse(message, &["containerd"], "")
+        .hint("set `source = \"package\"` in `[containerd]`, or take the settings out"))
+}
+
+/// The full reference of the sandbox image: the profile's, else what the
+/// Kubernetes minor expects, else containerd's own.
+pub(super) fn sandbox_image(
+    draft: &mut Draft<'_>,
+    components: &Components,
+    row: &containerd::Row,
+) -> Result<String> {
+    let Some(version) = components.containerd else {
+        return Ok(String::new());
+    };
+    if let Some(image) = &draft.profile.pause.image {
+        if let Some(fixed) = with_digest(image, version) {
+            let message = format!(
+                "containerd {version} does not find a sandbox image that has tag and digest"
+            );
+            return Err(draft
+                .refuse(message, &["pause", "image"], image)
+                .hint(format!("take the digest out, or use containerd {fixed}")));
+        }
+        return Ok(image.to_string());
+    }
+    Ok(match pairs::minor(draft, components)? {
+        Some((_, minor)) => minor.pause(),
+        None => kubernetes::pause(&row.pause),
+    })
+}
+
+/// The release that is free of the fault with digests, where this one has it.
+fn with_digest(image: &str, version: Version) -> Option<Version> {
+    image
+        .contains('@')
+        .then(|| containerd::fault("sandbox-image-with-digest", version))
+        .flatten()
+}
+
+fn unit(draft: &mut Draft<'_>) {
+    let mut text = "[Unit]\nBefore=kubelet.service\n".to_owned();
+    if let Some(limit) = draft.profile.containerd.open_files {
+        // Containers inherit it.
+        text += &format!("\n[Service]\nLimitNOFILE={limit}\n");
+        draft.set("containerd.open-files", limit.to_string());
+    }
+    draft.text(DROP_IN, &text);
+}
