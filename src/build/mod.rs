@@ -86,6 +86,7 @@ impl Builder<'_> {
         pinned: &Pinned,
         compression: Compression,
     ) -> Result<Outcome> {
+        self.clear_abandoned(architecture)?;
         let files = lock::verify_files(self.store, pinned, &profile.local_files())?;
         let lock = Digest::of(json!(pinned).to_string().as_bytes());
         let key = json!({

@@ -128,11 +128,24 @@ impl Builder<'_> {
         Ok(())
     }
 
+    /// Removes what killed builds left. Failing at it does not stop this build.
+    pub(super) fn clear_abandoned(&self, architecture: &str) -> Result<()> {
+        if self.store.abandoned()?.is_empty() {
+            return Ok(());
+        }
+        let cleared = sandbox::choose(self.sandbox, architecture, &sandbox::Facts::gather())
+            .and_then(|chosen| sandbox::clear_abandoned(self.store, &chosen));
+        if let Err(error) = cleared {
+            let message = format!("what a killed build left in the store stays there: {error}");
+            self.report.warning(&message);
+        }
+        Ok(())
+    }
+
     fn make_root(&self, job: &mut Job, chosen: &Chosen) -> Result<()> {
         for warning in chosen.warnings() {
             self.report.warning(warning);
         }
-        sandbox::clear_abandoned(self.store, chosen)?;
         let scratch = self.store.scratch()?;
         job.scratch = scratch.path();
         job.log = scratch.path().join("scripts.log");

@@ -32,6 +32,8 @@ pub fn remove_tree(chosen: &Chosen, path: &Path) -> Result<()> {
 pub fn clear_abandoned(store: &Store, chosen: &Chosen) -> Result<usize> {
     let abandoned = store.abandoned()?;
     for folder in &abandoned {
+        // The lock goes last: killed meanwhile, the folder must still be known as abandoned.
+        remove_tree(chosen, &folder.join("work"))?;
         remove_tree(chosen, folder)?;
     }
     Ok(abandoned.len())

@@ -36,7 +36,9 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // Files of subordinate ids make this fail; the next build clears them.
+        // Files of subordinate ids make this fail; the next build clears them. The
+        // lock goes last: killed meanwhile, this must still be known as abandoned.
+        let _ = fs::remove_dir_all(self.path());
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
@@ -47,6 +49,8 @@ impl Store {
     /// # Errors
     /// When it cannot be made or locked.
     pub fn scratch(&self) -> Result<Scratch> {
+        // Nobody must take the folder for abandoned before it is locked.
+        let _turn = self.lock("scratch")?;
         let parent = self.root.join("scratch");
         let folder = tempfile::Builder::new()
             .prefix("work-")
@@ -67,18 +71,12 @@ impl Store {
     /// # Errors
     /// When the store cannot be listed.
     pub fn abandoned(&self) -> Result<Vec<PathBuf>> {
+        let _turn = self.lock("scratch")?;
         let parent = self.root.join("scratch");
         let mut found = Vec::new();
         for entry in fs::read_dir(&parent).io("listing", &parent)? {
             let folder = entry.io("listing", &parent)?.path();
             let lock = folder.join("lock");
-            // A folder without lock file is younger than its lock, or all but gone.
-            let young = fs::metadata(&folder)
-                .and_then(|metadata| metadata.modified())
-                .is_ok_and(|time| time.elapsed().is_ok_and(|age| age.as_secs() < 60));
-            if !lock.exists() && young {
-                continue;
-            }
             if lock_file(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
                 found.push(folder);
             }
@@ -107,4 +105,24 @@ pub(super) fn lock_file(path: &Path, operation: FlockOperation) -> Result<Guard>
         .io("opening lock", path)?;
     flock(&file, operation).io("locking", path)?;
     Ok(Guard { _file: file })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_folders_that_nobody_holds_are_abandoned() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let held = store.scratch().unwrap();
+        assert_eq!(store.abandoned().unwrap(), Vec::<PathBuf>::new());
+        // Killed before it was locked, or while it was cleared.
+        let unlocked = folder.path().join("scratch/work-unlocked");
+        fs::create_dir_all(unlocked.join("work")).unwrap();
+        assert_eq!(store.abandoned().unwrap(), [unlocked]);
+        let path = held.folder.clone();
+        drop(held);
+        assert!(!path.exists());
+    }
 }

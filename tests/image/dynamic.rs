@@ -1,12 +1,11 @@
 //! The program linked dynamically, so that libfaketime can come between it and
 //! the clock: the same compiled crate, only linked anew.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::common::output;
+use crate::common::run;
 use crate::fresh;
 
 /// The dynamic program.
@@ -17,60 +16,53 @@ pub fn program() -> &'static Path {
 
 fn link() -> PathBuf {
     let built = Path::new(env!("CARGO_BIN_EXE_nodelith")).parent().unwrap();
+    let profile = match built.file_name().unwrap().to_str().unwrap() {
+        "debug" => "test",
+        other => other,
+    };
     let target = built.parent().unwrap().file_name().unwrap();
-    let profile = built.file_name().unwrap();
+    // Only cargo knows which of the libraries it keeps is that of this source. Asked
+    // for this very test, it has nothing to make.
+    let told = run(Command::new(env!("CARGO"))
+        .args(["test", "--test", "image", "--no-run", "--locked"])
+        .args(["--message-format", "json", "--profile", profile])
+        .current_dir(env!("CARGO_MANIFEST_DIR")));
+    let (nodelith, clap) = (library(&told, "nodelith"), library(&told, "clap"));
     // Procedural macros are made for the host, beside the folder of the target.
-    let host = built.join("../..").join(profile).join("deps");
+    let host = built.join("../..").join(built.file_name().unwrap());
     let program = fresh("dynamic").join("nodelith");
-    let dependency = |folder: &Path| format!("dependency={}", folder.display());
-    let mut failures = String::new();
-    // Other features, or another version, may have left a library of the same name.
-    for clap in libraries(&built.join("deps"), "libclap-") {
-        let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or("rustc".into()));
+    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or("rustc".into()));
+    rustc
+        .args(["--edition", "2024", "--crate-type", "bin"])
+        .args(["--crate-name", "nodelith_dynamic"])
+        .args(["-C", "target-feature=-crt-static", "--target"])
+        .arg(target)
+        .arg("-o")
+        .arg(&program);
+    for folder in [built, &host] {
+        let folder = folder.join("deps");
         rustc
-            .args([
-                "--edition",
-                "2024",
-                "--crate-type",
-                "bin",
-                "--crate-name",
-                "nodelith_dynamic",
-            ])
-            .args(["-C", "target-feature=-crt-static", "--target"])
-            .arg(target)
-            .args([
-                "-L",
-                &dependency(&built.join("deps")),
-                "-L",
-                &dependency(&host),
-            ])
-            .args(["--extern", &format!("clap={}", clap.display()), "--extern"])
-            .arg(format!(
-                "nodelith={}",
-                built.join("libnodelith.rlib").display()
-            ))
-            .arg("-o")
-            .arg(&program)
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/main.rs"));
-        let done = output(&mut rustc);
-        if done.status.success() {
-            return program;
-        }
-        failures.push_str(&String::from_utf8_lossy(&done.stderr));
+            .arg("-L")
+            .arg(format!("dependency={}", folder.display()));
     }
-    panic!("cannot link the program dynamically:\n{failures}");
+    for (name, library) in [("nodelith", nodelith), ("clap", clap)] {
+        rustc
+            .arg("--extern")
+            .arg(format!("{name}={}", library.display()));
+    }
+    run(rustc.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/main.rs")));
+    program
 }
 
-fn libraries(folder: &Path, prefix: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap();
-    let mut found: Vec<PathBuf> = entries
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| {
-            let name = path.file_name().unwrap().to_string_lossy();
-            name.starts_with(prefix) && name.ends_with(".rlib")
-        })
-        .collect();
-    found.sort_by_key(|path| fs::metadata(path).unwrap().modified().unwrap());
-    found.reverse();
-    found
+/// Where cargo says that the library of this name is.
+fn library(told: &[u8], name: &str) -> PathBuf {
+    let messages = std::str::from_utf8(told).unwrap().lines();
+    messages
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .filter(|message| message["reason"] == "compiler-artifact")
+        .filter(|message| message["target"]["name"] == name)
+        .flat_map(|message| message["filenames"].as_array().unwrap().clone())
+        .map(|file| PathBuf::from(file.as_str().unwrap()))
+        .find(|file| file.extension().is_some_and(|ending| ending == "rlib"))
+        .unwrap_or_else(|| panic!("cargo names no library `{name}`"))
 }

@@ -82,6 +82,26 @@ fn a_build_that_is_killed_at_random_moments_is_made_good_by_the_next() {
     fs::remove_dir_all(&store).unwrap();
 }
 
+#[test]
+fn what_killed_builds_left_goes_even_when_nothing_is_to_be_made() {
+    let image = small();
+    let store = image.packages_only("store-left");
+    let layout = image.folder.join("out-left");
+    run(&mut image.command(&store, &layout));
+    // Killed after its root was recorded; and killed while it cleared such a folder.
+    for (name, locked) in [("work-locked", true), ("work-unlocked", false)] {
+        let folder = store.join("scratch").join(name);
+        fs::create_dir_all(folder.join("work/root/etc")).unwrap();
+        if locked {
+            fs::write(folder.join("lock"), "").unwrap();
+        }
+    }
+    let said = run(&mut image.command(&store, &layout));
+    assert!(String::from_utf8_lossy(&said).contains("is up to date"));
+    nothing_left(&store, &layout);
+    fs::remove_dir_all(&store).unwrap();
+}
+
 /// The image is there whole, or (unless it was there before) not at all.
 fn whole(layout: &Path, must_be: bool, allowed: &[&str]) {
     let index = layout.join("index.json");
