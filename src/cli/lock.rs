@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::args::Lock as Arguments;
-use super::sources::{Setting, architectures, lock_path};
+use super::sources::{Setting, architectures, existing_lock, lock_path};
 use super::{Context, Outcome};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::lock::{self, Change, Keep, Lock};
 use crate::profile::Profile;
 use crate::report::Table;
@@ -85,13 +85,7 @@ fn outdated(
     architectures: &[&str],
 ) -> Result<Outcome> {
     let path = lock_path(&arguments.subject);
-    let lock = Lock::read(&path)?.ok_or_else(|| {
-        Error::new(
-            Kind::Resolve,
-            format!("there is no lock `{}`", path.display()),
-        )
-        .hint("make one with `nodelith lock`")
-    })?;
+    let lock = existing_lock(&path)?;
     let mirrors = setting.mirrors()?;
     let mut table = Table::new(&["NAME", "LOCKED", "NEWEST", "SUITE"]);
     let mut found = Vec::new();

@@ -221,6 +221,14 @@ pub(super) fn lock_path(subject: &Subject) -> PathBuf {
     subject.lock.clone().unwrap_or_else(default)
 }
 
+/// The lock at `path`, for verbs that do not make one.
+pub(super) fn existing_lock(path: &Path) -> Result<Lock> {
+    Lock::read(path)?.ok_or_else(|| {
+        let message = format!("there is no lock `{}`", path.display());
+        Error::new(Kind::Resolve, message).hint("make one with `nodelith lock`")
+    })
+}
+
 fn not_locked(path: &Path, exists: bool) -> Error {
     let path = path.display();
     let message = if exists {

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::args::Vendor;
-use super::sources::{Setting, architectures, lock_path, vendored, vendored_file};
+use super::sources::{Setting, architectures, existing_lock, lock_path, vendored, vendored_file};
 use super::{Context, Outcome};
 use crate::build::Builder;
 use crate::digest::Digest;
 use crate::error::{Context as _, Error, Kind, Result};
-use crate::lock::{self, LOCAL, Lock, Pinned};
+use crate::lock::{self, LOCAL, Pinned};
 use crate::profile::Profile;
 use crate::report::{Unit, counted, human_bytes};
 use crate::sandbox::Mode;
@@ -24,14 +24,7 @@ pub(super) fn run(context: &Context, arguments: &Vendor) -> Result<Outcome> {
     let store = context.store()?;
     let _use = store.in_use()?;
     let setting = Setting::new(context, &store, &profile, &arguments.sources)?;
-    let path = lock_path(&arguments.subject);
-    let lock = Lock::read(&path)?.ok_or_else(|| {
-        Error::new(
-            Kind::Resolve,
-            format!("there is no lock `{}`", path.display()),
-        )
-        .hint("make one with `nodelith lock`")
-    })?;
+    let lock = existing_lock(&lock_path(&arguments.subject))?;
     let mirrors = || setting.mirrors();
     let builder = Builder {
         store: &store,
