@@ -2,6 +2,8 @@
 
 mod judged;
 mod runtime;
+#[path = "../../../tests/common/skip.rs"]
+mod skip;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
