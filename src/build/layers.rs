@@ -9,12 +9,16 @@ use super::compose::Composed;
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::layer::{self, Compression, FORMAT, LayerBlob};
+use crate::profile::Profile;
 use crate::source::debian::root::{Root, RootLayer};
 use crate::store::Store;
 use crate::tree::TreePath;
 
-/// Layers of an image that are not the root's: the configuration.
-pub const RESERVED: usize = 1;
+/// How many layers of a profile's image are not the root's: the configuration, and
+/// the pause image.
+pub(super) fn reserved(profile: &Profile) -> usize {
+    1 + usize::from(profile.pause.preload == Some(true))
+}
 
 /// Compressing threads of a layer, when many are made at once. Bytes do not depend on it.
 const THREADS_FOR_A_LAYER: usize = 2;

@@ -12,6 +12,7 @@ pub mod compose;
 pub mod excludes;
 mod files;
 pub mod layers;
+pub mod pause;
 mod root;
 
 use std::collections::BTreeMap;
@@ -23,7 +24,7 @@ use self::files::PinnedFiles;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::image::annotations;
-use crate::image::config::ImageSpec;
+use crate::image::config::{ImageSpec, Run};
 use crate::image::manifest::{self, Built};
 use crate::layer::{Compression, FORMAT, LayerBlob};
 use crate::lock::{self, Pinned};
@@ -99,7 +100,7 @@ impl Builder<'_> {
         }
         let (root, new) = self.root(profile, architecture, pinned)?;
         let facts = RootFacts::new(&root.tree, &root.texts);
-        let files = PinnedFiles::new(self.store, files);
+        let files = PinnedFiles::new(self.store, files, &root.tree, architecture);
         let components = Components::find(profile, |name| {
             let mut packages = pinned.package.iter();
             let package = packages.find(|package| package.name == name)?;
@@ -187,10 +188,14 @@ fn spec(profile: &Profile, architecture: &str, pinned: &Pinned, lock: &Digest) -
     if let Some(version) = &profile.kubernetes.version {
         said.insert(annotations::KUBERNETES.into(), version.clone());
     }
+    if profile.pause.preload == Some(true) {
+        said.insert(annotations::PAUSE.into(), pause::NAME.into());
+    }
     ImageSpec {
         architecture: architecture.to_owned(),
         created: pinned.source_date_epoch,
         labels: profile.image.labels.clone(),
         annotations: said,
+        run: Run::Init,
     }
 }

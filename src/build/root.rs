@@ -52,7 +52,8 @@ impl Builder<'_> {
                 .collect(),
             excludes: patterns(&debian.exclude),
             source_date_epoch: pinned.source_date_epoch,
-            layer_limit: usize::from(profile.image.layers).saturating_sub(layers::RESERVED),
+            layer_limit: usize::from(profile.image.layers)
+                .saturating_sub(layers::reserved(profile)),
             threads: self.threads,
         };
         if let Some(root) = job.recorded(self.store) {

@@ -25,7 +25,6 @@ impl Profile {
             ("source = \"release\" in [cni]", self.cni.source == release),
             ("plugins in [cni]", self.cni.plugins.is_some()),
             ("source in [crictl]", crictl),
-            ("preload in [pause]", self.pause.preload == Some(true)),
             (
                 "source = \"release\" in [kubelet]",
                 self.kubelet.source == Some(KubeletSource::Release),
