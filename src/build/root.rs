@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 
 use super::Builder;
 use super::excludes::patterns;
-use super::layers;
 use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Result};
 use crate::lock::{LOCAL, Package, Pinned};
@@ -25,12 +24,13 @@ use crate::source::fetch::Download;
 
 impl Builder<'_> {
     /// The configured root of the pinned packages, and the layers of it that
-    /// were not in the store before.
+    /// were not in the store before. `reserved` layers are left for other things.
     pub(super) fn root(
         &self,
         profile: &Profile,
         architecture: &str,
         pinned: &Pinned,
+        reserved: usize,
     ) -> Result<(Root, BTreeSet<Digest>)> {
         let debian = profile.debian.as_ref().ok_or_else(|| {
             Error::new(
@@ -51,7 +51,7 @@ impl Builder<'_> {
                 .collect(),
             excludes: patterns(&debian.exclude),
             source_date_epoch: pinned.source_date_epoch,
-            layer_limit: usize::from(profile.image.layers).saturating_sub(layers::RESERVED),
+            layer_limit: usize::from(profile.image.layers).saturating_sub(reserved),
             threads: self.threads,
         };
         if let Some(root) = job.recorded(self.store) {
