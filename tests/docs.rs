@@ -10,8 +10,9 @@ use std::process::Command;
 use std::sync::Arc;
 
 use globset::{GlobBuilder, GlobMatcher};
+use nodelith::digest::Digest;
 use nodelith::image::annotations;
-use nodelith::node::{self, Components, OnDisk, RootFacts, SETTINGS_PATH};
+use nodelith::node::{self, Components, OnDisk, Program, ProgramFile, RootFacts, SETTINGS_PATH};
 use nodelith::profile::Profile;
 use nodelith::tree::{Content, Entry, FIXED_TIME, Node, Tree, TreePath};
 
@@ -224,9 +225,33 @@ fn everything_set() -> Vec<String> {
             .insert(path, entry(Node::File { size, content }));
     }
     let facts = RootFacts::new(&tree, &texts);
-    let components = Components::find(&profile, |_| Some("1.7.24"));
+    let components = Components::find(&profile, |_| Some("1.7.24")).with(released());
     let made = node::configure(&profile, "amd64", &components, &facts, &OnDisk).unwrap();
     made.entries.keys().map(ToString::to_string).collect()
+}
+
+/// Every program that the table of releases knows, made up.
+fn released() -> Vec<Program> {
+    [
+        ("containerd", "/usr/bin/containerd"),
+        ("runc", "/usr/sbin/runc"),
+        ("cni-plugins", "/usr/lib/cni/loopback"),
+        ("crictl", "/usr/bin/crictl"),
+        ("kubeadm", "/usr/bin/kubeadm"),
+        ("kubectl", "/usr/bin/kubectl"),
+    ]
+    .map(|(name, path)| Program {
+        component: format!("release:{name}"),
+        name: name.to_owned(),
+        version: "2.3.4".to_owned(),
+        digest: Digest::of(b""),
+        files: vec![ProgramFile {
+            path: path.to_owned(),
+            size: 0,
+            content: Content::Blob(Digest::of(b"")),
+        }],
+    })
+    .into()
 }
 
 fn entry(node: Node) -> Entry {
@@ -251,12 +276,15 @@ suite = "trixie"
 [kernel]
 command-line = ["quiet"]
 [containerd]
-source = "package"
+source = "release"
+version = "2.3"
 snapshotter = "overlayfs"
 [runc]
-source = "package"
+source = "release"
+version = "1.4"
 [cni]
-source = "package"
+source = "release"
+version = "1.9"
 [crictl]
 source = "builtin"
 timeout = 10

@@ -51,7 +51,6 @@ pub fn files(
     component: &Component,
     architecture: &str,
 ) -> Result<Vec<File>> {
-    let name = &component.name;
     // The built-in crictl is no archive, as the publisher's is.
     let layout = match component.source {
         Origin::Builtin => &Layout::Binary,
@@ -69,8 +68,9 @@ pub fn files(
         let program = store.open_blob(&file.digest)?;
         if let Some(other) = elf::foreign(program, architecture) {
             let message = format!(
-                "`{}` of `{name}` is a program for {other}, and the image is for {architecture}",
-                file.path
+                "`{}` of `{}` is a program for {other}, and the image is for {architecture}",
+                file.path,
+                component.title()
             );
             return Err(Error::new(Kind::Verify, message));
         }
