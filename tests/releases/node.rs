@@ -33,7 +33,7 @@ impl Case {
         fs::write(folder.join("releases.toml"), table).unwrap();
         Self {
             folder,
-            upstream: upstream,
+            upstream,
         }
     }
 
@@ -207,6 +207,32 @@ fn worker() {
         assert_eq!(names, ["bridge", "loopback"], "{folder}");
     }
     assert!(new_layers(&first, &fourth).contains(&"release:cni-plugins".to_owned()));
+}
+
+/// An image with the built-in crictl says so wherever one may look.
+#[test]
+fn worker_with_the_built_in_crictl() {
+    if !common::root("a worker with the built-in crictl") {
+        return;
+    }
+    let case = Case::new("builtin");
+    fs::write(case.folder.join("own"), "#!/bin/sh\necho own\n").unwrap();
+    let profile = case.profile("worker", "[crictl]\nsource = \"builtin\"\n");
+    let arguments = ["--compression", "none", "--component", "crictl=own"];
+    let built = case.build(&profile, "image", &arguments);
+    let ids: Vec<String> = layers(&built).into_iter().map(|(id, _)| id).collect();
+    assert!(ids.contains(&"builtin:crictl".to_owned()), "{ids:?}");
+    let node = case.unpacked("image");
+    programs(&node, &["usr/bin/crictl"]);
+    let about = fs::read_to_string(node.join("usr/share/doc/nodelith-crictl/README")).unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(about.starts_with(&format!("/usr/bin/crictl is nodelith-crictl {version},")));
+    let shown = case.show("image");
+    assert_eq!(shown["annotations"]["io.nodelith.crictl"], "builtin");
+    let settings = node.join("usr/share/nodelith/settings.json");
+    let settings: Value = serde_json::from_slice(&fs::read(settings).unwrap()).unwrap();
+    let said = settings["builtin crictl"].as_str().unwrap();
+    assert!(said.starts_with(&format!("{version} sha256:")), "{said}");
 }
 
 #[test]

@@ -111,7 +111,7 @@ fn recorded(store: &Store, row: &Row, layout: &Layout, component: &Component) ->
                 members.is_match(member) && !row.without.iter().any(|other| other == file)
             })?;
             if found.is_empty() {
-                return Err(refused(format!("no program in it is `{pattern}`")));
+                return Err(refused(&format!("no program in it is `{pattern}`")));
             }
             found
         }
@@ -150,7 +150,7 @@ fn unpack(
     while let Some((path, entry)) = archive.advance()? {
         count += 1;
         if count > MOST_MEMBERS {
-            return Err(refused(format!("it has more than {MOST_MEMBERS} members")));
+            return Err(refused(&format!("it has more than {MOST_MEMBERS} members")));
         }
         let text = path.to_string();
         let name = text.rsplit('/').next().unwrap_or_default().to_owned();
@@ -158,7 +158,7 @@ fn unpack(
             continue;
         }
         let Node::File { size, .. } = entry.node else {
-            return Err(refused(format!("`{text}` is no regular file")));
+            return Err(refused(&format!("`{text}` is no regular file")));
         };
         // Licences and the like.
         if entry.mode & EXECUTABLE == 0 {
@@ -168,7 +168,7 @@ fn unpack(
         io::copy(&mut archive, &mut blob).map_err(|error| match error.raw_os_error() {
             Some(_) => Error::io("unpacking into", store.root(), error),
             // Those of decoders have no number of the system's.
-            None => refused(error.to_string()),
+            None => refused(&error.to_string()),
         })?;
         let (digest, _) = blob.commit()?;
         let file = File {
@@ -177,13 +177,13 @@ fn unpack(
             digest,
         };
         if found.insert(file.path.clone(), file).is_some() {
-            return Err(refused(format!("it has `{text}` twice")));
+            return Err(refused(&format!("it has `{text}` twice")));
         }
     }
     Ok(found.into_values().collect())
 }
 
-fn refused(why: String) -> Error {
+fn refused(why: &str) -> Error {
     Error::new(Kind::Verify, format!("the archive cannot be used: {why}"))
 }
 
