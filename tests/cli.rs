@@ -128,7 +128,7 @@ fn help() {
               - userns:  In a user namespace with subordinate ids
               - mountns: As root, in a mount namespace
               - chroot:  As root, in a bare chroot with a system-call filter
-
+              
               [env: NODELITH_SANDBOX]
               [default: auto]
 
@@ -140,7 +140,7 @@ fn help() {
 
           --store <DIR>
               Folder of the store [default: nodelith in the user's cache folder]
-
+              
               [env: NODELITH_STORE]
 
           --threads <NUMBER>
@@ -152,23 +152,23 @@ fn help() {
     Sources:
           --mirror <URL>
               Base address of the Debian archive [default: the profile's, else the host's apt sources]
-
+              
               [env: NODELITH_MIRROR]
 
           --security-mirror <URL>
               Base address of the security archive [default: as for the mirror]
-
+              
               [env: NODELITH_SECURITY_MIRROR]
 
           --fallback-mirror <URL>
               Mirror that still has superseded packages, asked when the first one does not (repeatable)
-
+              
               [env: NODELITH_FALLBACK_MIRROR]
 
           --keyring <FILE>
               File with the archive's signing keys (repeatable) [default: the host's Debian archive
               keyring]
-
+              
               [env: NODELITH_KEYRING]
 
           --ignore-valid-until
@@ -176,7 +176,7 @@ fn help() {
 
           --releases <FILE>
               Table of releases over the built-in one: mirrors, addresses, digests
-
+              
               [env: NODELITH_RELEASES]
 
           --component <NAME=FILE>
@@ -185,17 +185,17 @@ fn help() {
 
           --vendor <DIR>
               Folder made by `nodelith vendor`, used as the only source
-
+              
               [env: NODELITH_VENDOR]
 
           --offline
               Use no network: everything must be in the store or the vendor folder
-
+              
               [env: NODELITH_OFFLINE]
 
           --ca-file <FILE>
               File with further certificate authorities for downloads (repeatable)
-
+              
               [env: NODELITH_CA_FILE]
 
     ----- stderr -----

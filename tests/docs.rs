@@ -11,9 +11,13 @@ use std::sync::Arc;
 
 use globset::{GlobBuilder, GlobMatcher};
 use nodelith::digest::Digest;
+use nodelith::error::Result;
 use nodelith::image::annotations;
-use nodelith::node::{self, Components, OnDisk, Program, ProgramFile, RootFacts, SETTINGS_PATH};
+use nodelith::node::{
+    self, Archive, Components, LocalFiles, OnDisk, Program, ProgramFile, RootFacts, SETTINGS_PATH,
+};
 use nodelith::profile::Profile;
+use nodelith::profile::value::LocalFile;
 use nodelith::tree::{Content, Entry, FIXED_TIME, Node, Tree, TreePath};
 
 fn repository() -> &'static Path {
@@ -201,6 +205,7 @@ fn everything_set() -> Vec<String> {
         ("etc/subgid", ""),
         ("etc/skel/.profile", "skel\n"),
         ("etc/ssl/certs/ca-certificates.crt", ""),
+        ("usr/bin/catatonit", ""),
         ("usr/lib/cni/bridge", ""),
         ("usr/lib/os-release", "ID=debian\n"),
         (
@@ -208,6 +213,7 @@ fn everything_set() -> Vec<String> {
             "[Install]\nAlias=b.service\nWantedBy=multi-user.target\n",
         ),
         ("usr/lib/systemd/system/c.service", ""),
+        ("usr/lib/systemd/systemd", ""),
     ];
     let mut tree = Tree::default();
     let mut texts = BTreeMap::new();
@@ -226,8 +232,30 @@ fn everything_set() -> Vec<String> {
     }
     let facts = RootFacts::new(&tree, &texts);
     let components = Components::find(&profile, |_| Some("1.7.24")).with(released());
-    let made = node::configure(&profile, "amd64", &components, &facts, &OnDisk).unwrap();
+    let made = node::configure(&profile, "amd64", &components, &facts, &WithArchives).unwrap();
     made.entries.keys().map(ToString::to_string).collect()
+}
+
+/// Local files on disk, and for every image an empty archive.
+struct WithArchives;
+
+impl LocalFiles for WithArchives {
+    fn content(&self, file: &LocalFile) -> Result<(u64, Content)> {
+        OnDisk.content(file)
+    }
+
+    fn read(&self, file: &LocalFile) -> Result<Vec<u8>> {
+        OnDisk.read(file)
+    }
+
+    fn archive(&self, _: &str) -> Result<Archive> {
+        Ok(Archive {
+            size: 0,
+            content: Content::Inline([].into()),
+            manifest: Digest::of(b""),
+            stand_in: None,
+        })
+    }
 }
 
 /// Every program that the table of releases knows, made up.

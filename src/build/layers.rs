@@ -73,7 +73,7 @@ pub fn layers(
 }
 
 /// How many layers of an image are not the root's: the configuration, and one for
-/// each program that comes as a release or file.
+/// each program that comes as a release or file, and for the pause image.
 ///
 /// # Errors
 /// [`Kind::Usage`] where the profile allows too few.
@@ -81,7 +81,12 @@ pub fn reserved(profile: &Profile, pinned: &Pinned) -> Result<usize> {
     let (kubelet, crictl) = (&profile.kubelet, &profile.crictl);
     let kubelet = kubelet.source == Some(KubeletSource::File) && kubelet.file.is_some();
     let crictl = crictl.source == Some(CrictlSource::File) && crictl.file.is_some();
-    let programs = pinned.component.len() + usize::from(kubelet) + usize::from(crictl);
+    let pause = profile.pause.preload == Some(true);
+    let programs = pinned.component.len()
+        + [kubelet, crictl, pause]
+            .into_iter()
+            .filter(|own| *own)
+            .count();
     let (limit, needed) = (usize::from(profile.image.layers), programs + 2);
     if limit < needed {
         let message = format!("{limit} layers are too few for this image, which needs {needed}");

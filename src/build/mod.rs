@@ -13,6 +13,7 @@ pub mod compose;
 pub mod excludes;
 mod files;
 pub mod layers;
+pub mod pause;
 mod programs;
 mod root;
 
@@ -25,7 +26,7 @@ use self::files::PinnedFiles;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::image::annotations;
-use crate::image::config::ImageSpec;
+use crate::image::config::{ImageSpec, Run};
 use crate::image::manifest::{self, Built};
 use crate::layer::{Compression, FORMAT, LayerBlob};
 use crate::lock::{self, Pinned};
@@ -116,7 +117,7 @@ impl Builder<'_> {
         let components = components.with(self.programs(pinned, architecture)?);
         let (root, new) = self.root(profile, architecture, pinned, reserved)?;
         let facts = RootFacts::new(&root.tree, &root.texts);
-        let files = PinnedFiles::new(self.store, files);
+        let files = PinnedFiles::new(self.store, files, &root.tree, architecture);
         let mut configuration =
             node::configure(profile, architecture, &components, &facts, &files)?;
         for warning in &configuration.warnings {
@@ -199,11 +200,15 @@ fn spec(profile: &Profile, architecture: &str, pinned: &Pinned, lock: &Digest) -
     if let Some(version) = &profile.kubernetes.version {
         said.insert(annotations::KUBERNETES.into(), version.clone());
     }
+    if profile.pause.preload == Some(true) {
+        said.insert(annotations::PAUSE.into(), pause::NAME.into());
+    }
     said.extend(programs::annotations(profile, pinned));
     ImageSpec {
         architecture: architecture.to_owned(),
         created: pinned.source_date_epoch,
         labels: profile.image.labels.clone(),
         annotations: said,
+        run: Run::Init,
     }
 }

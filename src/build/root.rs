@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -214,8 +215,15 @@ pub fn worker(mode: &str) -> ExitCode {
     })
 }
 
+/// Makes a folder, but none above it: when this worker's parent was killed, another
+/// build may have taken the scratch folder away.
 fn make_folder(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).io("making", path)?;
+    match fs::create_dir(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            return Err(error).io("making", path);
+        }
+        _ => {}
+    }
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).io("making", path)
 }
 

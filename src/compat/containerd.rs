@@ -30,6 +30,9 @@ pub struct Row {
     pub pause: String,
     /// The versions of the CRI API that it serves.
     pub cri: Vec<String>,
+    /// What `ctr images import` is given so that it unpacks by itself.
+    #[serde(default)]
+    pub ctr_import: Vec<String>,
     /// Whether it tells kubelet its cgroup driver (the `RuntimeConfig` call).
     pub runtime_config: bool,
     /// The first release that tells kubelet that the sandbox image is pinned.

@@ -20,6 +20,7 @@ mod der;
 mod draft;
 pub mod facts;
 mod files;
+mod images;
 mod kubelet;
 mod pairs;
 mod programs;
@@ -31,6 +32,7 @@ mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::profile::Profile;
 use crate::profile::value::LocalFile;
@@ -59,7 +61,20 @@ pub struct Configuration {
     pub warnings: BTreeSet<String>,
 }
 
-/// Where the local files of a profile are read.
+/// An image that a node carries, as an OCI archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Archive {
+    /// The archive's length in bytes.
+    pub size: u64,
+    /// Where its bytes are.
+    pub content: Content,
+    /// The digest of the image's manifest.
+    pub manifest: Digest,
+    /// What it is made from, if it only stands in for the image of that name.
+    pub stand_in: Option<String>,
+}
+
+/// Where the local files of a profile are read, and the images that its node carries.
 pub trait LocalFiles {
     /// The file's length in bytes, and where its bytes are.
     ///
@@ -72,6 +87,12 @@ pub trait LocalFiles {
     /// # Errors
     /// When it cannot be read, or is not what the lock says.
     fn read(&self, file: &LocalFile) -> Result<Vec<u8>>;
+
+    /// The archive of the image with this full reference.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be made.
+    fn archive(&self, reference: &str) -> Result<Archive>;
 }
 
 /// Local files as they are on disk, held against nothing.
@@ -99,6 +120,11 @@ impl LocalFiles for OnDisk {
             return Err(Error::new(Kind::Usage, message));
         }
         std::fs::read(file.absolute()).map_err(|error| unreadable(file, &error))
+    }
+
+    fn archive(&self, reference: &str) -> Result<Archive> {
+        let message = format!("there is no archive of the image `{reference}`");
+        Err(Error::new(Kind::Resolve, message))
     }
 }
 
@@ -148,6 +174,7 @@ pub fn configure(
     cni::configure(&mut draft, components)?;
     crictl::configure(&mut draft, components)?;
     kubelet::configure(&mut draft, components)?;
+    images::configure(&mut draft, components)?;
     files::configure(&mut draft, &accounts)?;
     // Last: units may have been given as files.
     units::configure(&mut draft)?;

@@ -7,10 +7,7 @@ impl Profile {
     /// checked and kept, so that profiles can be written ahead.
     #[must_use]
     pub fn waiting(&self) -> Vec<&'static str> {
-        let parts = [
-            ("preload in [pause]", self.pause.preload == Some(true)),
-            ("[[images]]", !self.images.is_empty()),
-        ];
+        let parts = [("[[images]]", !self.images.is_empty())];
         let set = parts.into_iter().filter(|(_, set)| *set);
         set.map(|(name, _)| name).collect()
     }

@@ -31,10 +31,7 @@ impl Case {
         let newer = upstream.publish("kubelet", "1.36.5", "amd64");
         table += &format!("[kubelet.sha256.\"1.36.5\"]\namd64 = \"{}\"\n", newer.hex());
         fs::write(folder.join("releases.toml"), table).unwrap();
-        Self {
-            folder,
-            upstream,
-        }
+        Self { folder, upstream }
     }
 
     /// Writes a profile that extends a shipped one.

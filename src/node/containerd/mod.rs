@@ -78,6 +78,12 @@ pub(super) fn sandbox_image(
     })
 }
 
+/// Where containers' filesystems are kept.
+pub(super) fn snapshotter<'a>(draft: &Draft<'a>) -> &'a str {
+    let said = draft.profile.containerd.snapshotter.as_deref();
+    said.unwrap_or("overlayfs")
+}
+
 /// The release that is free of the fault with digests, where this one has it.
 fn with_digest(image: &str, version: Version) -> Option<Version> {
     image
