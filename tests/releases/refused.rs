@@ -181,7 +181,7 @@ fn programs_for_another_machine() {
     let component = ["--component", "crictl=own.tgz"];
     run(stage.command(&["lock", "node.toml"]).args(component));
     let mut build = stage.command(&["build", "node.toml"]);
-    assert_snapshot!(stage.failing(4, &mut build), @"error: `crictl` of `crictl` is a program for amd64, and the image is for arm64");
+    assert_snapshot!(stage.failing(4, &mut build), @"error: `crictl` of `crictl 1.36.0-site.1` is a program for amd64, and the image is for arm64");
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn local_files_that_are_not_what_they_should_be() {
         }
     }
     let mut missing = stage.command(&["build", "node.toml", "--component", "crictl=nowhere.tgz"]);
-    assert_snapshot!(stage.failing(2, &mut missing), @"error: reading `nowhere.tgz`: No such file or directory");
+    assert_snapshot!(stage.failing(2, &mut missing), @"error: reading `nowhere.tgz`, which `--component` names: No such file or directory");
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn a_pair_that_does_not_go_together() {
        |
     12 | version = "1.22.1"
        |           ^^^^^^^^
-    hint: containerd 1.6, 1.7 would do; choose a suite that has it, or another Kubernetes version
+    hint: containerd 1.6, 1.7 would do; set that as `version` in `[containerd]`, or another Kubernetes version
     "#);
     assert!(stage.upstream.asked().is_empty());
 }
