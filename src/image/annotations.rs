@@ -12,10 +12,12 @@ pub const PROFILE: &str = "io.nodelith.profile";
 pub const LOCK: &str = "io.nodelith.lock";
 /// The Kubernetes version, on manifests.
 pub const KUBERNETES: &str = "io.nodelith.kubernetes";
-/// Where crictl comes from if not from upstream (`builtin`), on manifests.
+/// Where crictl comes from if not from upstream (`builtin`, `file`), on manifests.
 pub const CRICTL: &str = "io.nodelith.crictl";
 /// What a preloaded pause image is made from if it is a stand-in, on manifests.
 pub const PAUSE: &str = "io.nodelith.pause";
+/// The releases in the node, `NAME=VERSION@DIGEST` with commas between, on manifests.
+pub const COMPONENTS: &str = "io.nodelith.components";
 /// A layer's id in the plan, on layer descriptors.
 pub const LAYER: &str = "io.nodelith.layer";
 /// The number of a layer's entries other than directories, on layer descriptors.
@@ -57,7 +59,12 @@ pub const ALL: &[(&str, &str, &str)] = &[
     (
         CRICTL,
         "manifest",
-        "where crictl comes from, if not from upstream",
+        "`builtin` (it is `nodelith-crictl`) or `file`, where crictl is not upstream's",
+    ),
+    (
+        COMPONENTS,
+        "manifest",
+        "the releases in the node: `NAME=VERSION@DIGEST`, with commas between",
     ),
     (
         PAUSE,

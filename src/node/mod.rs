@@ -23,6 +23,7 @@ mod files;
 mod images;
 mod kubelet;
 mod pairs;
+mod programs;
 mod proxy;
 mod system;
 mod units;
@@ -35,8 +36,8 @@ use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::profile::Profile;
 use crate::profile::value::LocalFile;
-use crate::tree::{Content, Entry, TreePath};
-pub use components::Components;
+use crate::tree::{Content, Entry, Tree, TreePath};
+pub use components::{Components, Program, ProgramFile};
 use draft::Draft;
 pub use facts::RootFacts;
 
@@ -135,6 +136,17 @@ fn unreadable(file: &LocalFile, error: &std::io::Error) -> Error {
     }
 }
 
+/// Whether the versions of `components` go together, as far as it can be told before
+/// there is a root.
+///
+/// # Errors
+/// As those of [`configure`].
+pub fn check(profile: &Profile, components: &Components) -> Result<()> {
+    let (tree, texts) = (Tree::default(), BTreeMap::new());
+    let facts = RootFacts::new(&tree, &texts);
+    pairs::check(&mut Draft::new(profile, &facts, &OnDisk), components)
+}
+
 /// Makes the profile's own part of the node on `architecture` (Debian's name), for
 /// the versions that are in it.
 ///
@@ -157,8 +169,9 @@ pub fn configure(
     certificates::configure(&mut draft)?;
     proxy::configure(&mut draft)?;
     pairs::check(&mut draft, components)?;
+    programs::configure(&mut draft, components);
     containerd::configure(&mut draft, components)?;
-    cni::configure(&mut draft, components);
+    cni::configure(&mut draft, components)?;
     crictl::configure(&mut draft, components)?;
     kubelet::configure(&mut draft, components)?;
     images::configure(&mut draft, components)?;

@@ -3,6 +3,8 @@
 mod images;
 mod judged;
 mod runtime;
+#[path = "../../../tests/common/skip.rs"]
+mod skip;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
