@@ -9,6 +9,7 @@ pub mod cli;
 pub mod compat;
 pub mod digest;
 pub mod error;
+pub mod http;
 pub mod image;
 pub mod layer;
 pub mod lock;
