@@ -5,6 +5,7 @@
 //! CONTRIBUTING.md for the plan of the house; imports run downwards only.
 
 pub mod build;
+pub mod check;
 pub mod cli;
 pub mod compat;
 pub mod digest;

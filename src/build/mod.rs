@@ -12,6 +12,7 @@ pub mod compose;
 pub mod excludes;
 mod files;
 pub mod layers;
+pub mod preview;
 mod root;
 
 use std::collections::BTreeMap;

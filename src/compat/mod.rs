@@ -9,9 +9,12 @@
 //! refused by whoever asks.
 
 pub mod containerd;
+pub mod cri_keys;
 pub mod crictl;
+pub mod hosts;
 pub mod kubelet;
 pub mod kubernetes;
+pub mod support;
 pub mod version;
 
 pub use version::Version;

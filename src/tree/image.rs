@@ -6,13 +6,14 @@
 //! elsewhere in the root are followed there, and nothing escapes the root.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read, Write};
 use std::sync::Arc;
+
 
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::{Entry, FIXED_TIME, Node, Tree, TreePath};
-use crate::digest::Digest;
+use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Kind, Result};
 use crate::image::read::{Image, ImageLayer};
 use crate::image::source::{Verified, reading};
@@ -59,18 +60,35 @@ pub struct Changes {
 /// # Errors
 /// When a layer is not there, does not match its digests, or is malformed.
 pub fn read(image: &Image) -> Result<ImageTree> {
+    read_looking(image, &|_, _, _, _| Ok(()))
+}
+
+/// Looks into the files of an image while they are read: layer, name, entry and
+/// content, of which it reads what it wants.
+pub type Look<'a> =
+    dyn Fn(usize, &TreePath, &Entry, &mut (dyn Read + Send)) -> Result<()> + Sync + 'a;
+
+/// As [`read`], and has `look` look into every regular file of every layer, those
+/// of lower layers that others hide included.
+///
+/// # Errors
+/// As of [`read`], and what `look` fails with.
+pub fn read_looking(image: &Image, look: &Look<'_>) -> Result<ImageTree> {
     let layers: Vec<Changes> = image
         .layers
         .par_iter()
         .enumerate()
         .map(|(number, layer)| {
-            let changes = || {
+            let read = || {
                 let mut reader = open(image, layer)?;
-                let changes = read_changes(&mut reader, &component(layer, number))?;
+                let changes =
+                    changes(&mut reader, &component(layer, number), &|path, entry, reader| {
+                        look(number, path, entry, reader)
+                    })?;
                 reader.drain()?;
                 Ok(changes)
             };
-            changes().map_err(|error: Error| {
+            read().map_err(|error: Error| {
                 error.context(format!(
                     "reading layer {} of `{}`",
                     layer.descriptor.digest, image.reference
@@ -145,8 +163,18 @@ fn component(layer: &ImageLayer, number: usize) -> Arc<str> {
 /// # Errors
 /// When it is malformed, or larger than an image's metadata can reasonably be.
 pub fn read_changes(
-    reader: &mut untar::Reader<impl Read>,
+    reader: &mut untar::Reader<impl Read + Send>,
     component: &Arc<str>,
+) -> Result<Changes> {
+    changes(reader, component, &|_, _, _| Ok(()))
+}
+
+type LookInLayer<'a> = dyn Fn(&TreePath, &Entry, &mut (dyn Read + Send)) -> Result<()> + 'a;
+
+fn changes(
+    reader: &mut untar::Reader<impl Read + Send>,
+    component: &Arc<str>,
+    look: &LookInLayer<'_>,
 ) -> Result<Changes> {
     let mut changes = Changes::default();
     let (mut members, mut bytes) = (0, 0);
@@ -173,16 +201,47 @@ pub fn read_changes(
         entry.component = Arc::clone(component);
         let digest = match entry.node {
             Node::File { .. } => {
-                let (digest, _) =
-                    Digest::of_reader(io::BufReader::with_capacity(1 << 16, &mut *reader))
-                        .map_err(|error| reading(&error))?;
-                Some(digest)
+                let mut content = Hashed {
+                    inner: io::BufReader::with_capacity(1 << 16, &mut *reader),
+                    hash: Hasher::new(io::sink()),
+                };
+                look(&path, &entry, &mut content)?;
+                Some(content.finish().map_err(|error| reading(&error))?)
             }
             _ => None,
         };
         changes.brought.push((path, entry, digest));
     }
     Ok(changes)
+}
+
+/// Hashes what it passes on.
+struct Hashed<R> {
+    inner: R,
+    hash: Hasher<io::Sink>,
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(bytes)?;
+        self.hash.write_all(&bytes[..read])?;
+        Ok(read)
+    }
+}
+
+impl<R: BufRead> Hashed<R> {
+    /// The digest of the whole, whatever was read of it before.
+    fn finish(mut self) -> io::Result<Digest> {
+        loop {
+            let rest = self.inner.fill_buf()?;
+            if rest.is_empty() {
+                return Ok(self.hash.finish().0);
+            }
+            self.hash.write_all(rest)?;
+            let length = rest.len();
+            self.inner.consume(length);
+        }
+    }
 }
 
 /// Puts layers on top of one another, the lowest first.
