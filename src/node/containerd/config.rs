@@ -48,7 +48,7 @@ pub(super) fn configure(
     )?;
     config.place("opt-directory", "containerd", json!(OPT))?;
     let mut table = config.table;
-    extra::merge(draft, row, &mut table)?;
+    extra::merge(draft, version, row, &mut table)?;
     let text = written(&table)?;
     let header = format!("# Made by Nodelith for containerd {}.\n", row.line);
     draft.text(PATH, &format!("{header}{text}"));
