@@ -9,7 +9,6 @@
 //! refused by whoever asks.
 
 pub mod containerd;
-pub mod cri_keys;
 pub mod crictl;
 pub mod hosts;
 pub mod kubelet;

@@ -14,7 +14,8 @@ use super::units::Units;
 use crate::check::document::Node;
 use crate::check::subject::Subject;
 use crate::compat::version::Line;
-use crate::compat::{Version, containerd};
+use crate::compat::containerd::{self, Fault};
+use crate::compat::Version;
 use crate::tree::TreePath;
 
 /// Where containerd looks for its configuration unless told otherwise.
@@ -149,19 +150,10 @@ impl Containerd {
         self.line().is_some_and(|line| line < Line(major, minor))
     }
 
-    /// The greatest version of configuration that it reads.
-    #[must_use]
-    pub fn newest_config(&self) -> i64 {
-        match self.line() {
-            Some(line) if line < Line(2, 0) => 2,
-            Some(line) if line < Line(2, 3) => 3,
-            _ => 4,
-        }
-    }
-
     /// The version by which a file is understood.
     #[must_use]
     pub fn version_of(&self, file: &File) -> i64 {
+        // From 2.3 on each file is brought to the newest version by itself.
         if self.from(2, 3) {
             return file.said.unwrap_or(1);
         }
@@ -169,47 +161,34 @@ impl Containerd {
         said.find(|version| *version != 0).unwrap_or(1)
     }
 
+    /// The release by which settings are placed: containerd's, else one that reads
+    /// files of that version.
+    #[must_use]
+    pub fn judged_by(&self, config: i64) -> Version {
+        let (major, minor) = match config {
+            ..=2 => (1, 7),
+            _ => (2, 3),
+        };
+        self.version.unwrap_or(Version { major, minor, patch: 0 })
+    }
+
     /// The paths of keys at which a file may have a setting of
-    /// [`containerd::location`]; of several, the last counts.
+    /// [`containerd::setting`]; of several, the last counts.
     #[must_use]
     pub fn places(&self, file: &File, setting: &str) -> Vec<Vec<String>> {
-        let version = self.version_of(file);
-        let old = Version { major: 1, minor: 7, patch: 999 };
-        let two = || containerd::location(setting, old).map(|place| place.path).ok();
-        let modern = self.version.filter(|version| version.major >= 2);
-        let three = || {
-            let newest = Version { major: 2, minor: 999, patch: 0 };
-            let place = containerd::location(setting, modern.unwrap_or(newest));
-            place.map(|place| place.path).ok()
-        };
-        let mut places = Vec::new();
-        match version {
-            ..=1 => {
-                // 2.0 to 2.2 rename the table and then look for it elsewhere.
-                let lost = self.from(2, 0) && self.before(2, 3);
-                if !lost && let Some(mut path) = two() {
-                    if path.get(1).is_some_and(|id| id == CRI) {
-                        OLD_ID.clone_into(&mut path[1]);
-                    }
-                    places.push(path);
-                }
-            }
-            2 => places.extend(two()),
-            // What 1.x makes of a version that it does not know.
-            _ if self.before(2, 0) => places.extend(two()),
-            _ => {
-                places.extend(three());
-                // 2.3 brings a file of version 3 to version 4, and these with it.
-                if version == 3 && self.from(2, 3) {
-                    places.extend(two());
-                }
-            }
-        }
-        if setting == "cni.bin-dir" && version >= 3 && !self.before(2, 0) {
-            let path = |key: &str| ["plugins", RUNTIME, "cni", key].map(str::to_owned).to_vec();
-            places = vec![path("bin_dir"), path("bin_dirs")];
-        }
-        places
+        let config = self.version_of(file);
+        let places = containerd::setting(setting).map(|setting| {
+            let config = u8::try_from(config.max(1)).unwrap_or(u8::MAX);
+            setting.places(self.judged_by(config.into()), config)
+        });
+        let places = places.into_iter().flatten();
+        places.map(|place| place.path).collect()
+    }
+
+    /// Whether containerd is known to have a fault.
+    #[must_use]
+    pub fn has(&self, fault: &str) -> Option<&'static Fault> {
+        containerd::fault(fault, self.version?)
     }
 
     /// Every place where a setting is said that counts, the last one winning.
@@ -236,8 +215,10 @@ impl Containerd {
     /// Whether a later file takes the place of this file's table of a plug-in.
     #[must_use]
     pub fn is_replaced(&self, number: usize, id: &str) -> bool {
-        let replaces = self.version.is_none_or(|version| version.major < 2)
-            && self.files.iter().all(|file| self.version_of(file) <= 2);
+        let replaces = match self.version {
+            Some(_) => self.has("imports-replace-plugins").is_some(),
+            None => self.files.iter().all(|file| self.version_of(file) <= 2),
+        };
         replaces
             && self.files[number + 1..]
                 .iter()
@@ -304,9 +285,7 @@ impl Containerd {
     /// The socket's path, and where it is said.
     #[must_use]
     pub fn socket(&self) -> (String, Option<&Node>) {
-        let said = self
-            .top(&["plugins", "io.containerd.server.v1.grpc", "address"])
-            .or_else(|| self.top(&["grpc", "address"]));
+        let said = self.one("grpc.address");
         match said.and_then(Node::text).filter(|path| !path.is_empty()) {
             Some(path) => (path.to_owned(), said),
             None => ("/run/containerd/containerd.sock".to_owned(), None),

@@ -127,7 +127,7 @@ fn loopback(facts: &Facts<'_>, found: &mut Found<'_>) {
 
 fn both(facts: &Facts<'_>, found: &mut Found<'_>) {
     let config = &facts.containerd;
-    if config.before(2, 1) {
+    if config.version.is_some() && config.has("both-cni-directories").is_none() {
         return;
     }
     for (_, _, node) in config.cri_tables() {
@@ -203,6 +203,9 @@ fn json(facts: &Facts<'_>, text: usize) -> Result<serde_json::Value, serde_json:
 }
 
 fn conf_version(facts: &Facts<'_>, found: &mut Found<'_>) {
+    if facts.containerd.version.is_some() && facts.containerd.has("cni-without-version").is_none() {
+        return;
+    }
     for text in configurations(facts) {
         if json(facts, text).is_ok_and(|value| value.is_object() && value["cniVersion"].is_null()) {
             found.text(text, "there is no `cniVersion`");

@@ -1,12 +1,14 @@
 //! Whether containerd serves CRI, and reads what its configuration says.
 
+use std::collections::BTreeSet;
+
 use super::Rule;
 use crate::check::document::{Node, Value};
 use crate::check::facts::Facts;
 use crate::check::facts::containerd::{CRI, File, IMAGES, OLD_ID, RUNTIME};
 use crate::check::rule::{Found, Severity};
 use crate::compat::Version;
-use crate::compat::cri_keys::{self, Plugin, Reads};
+use crate::compat::containerd::{self, Kind, Reading};
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -90,7 +92,7 @@ pub(super) const RULES: &[Rule] = &[
         why: "Keys that a release does not know are passed over: silently up to 1.7, with a line in \
               the log from 2.0 on.",
         fix: "take the key out, or write what has taken its place",
-        sources: &["src/compat/cri-keys.toml", "containerd release/2.2: cmd/containerd/server/config/config.go (Decode)"],
+        sources: &["src/compat/containerd/settings", "containerd release/2.2: cmd/containerd/server/config/config.go (Decode)"],
         check: unknown_keys,
     },
     Rule {
@@ -286,6 +288,16 @@ pub(super) const RULES: &[Rule] = &[
         check: all_devices,
     },
     Rule {
+        id: "ND-CRI-029",
+        severity: Severity::Error,
+        title: "a value of another type than containerd expects",
+        why: "containerd does not start on a file, or does not load the plug-in, whose values it \
+              cannot decode.",
+        fix: "write a value of the type named",
+        sources: &["src/compat/containerd/settings", "containerd release/2.2: cmd/containerd/server/config/config.go (Decode)"],
+        check: types,
+    },
+    Rule {
         id: "ND-CRI-028",
         severity: Severity::Note,
         title: "an NRI plug-in that nothing starts",
@@ -310,24 +322,19 @@ fn version(facts: &Facts<'_>, found: &mut Found<'_>) {
     let Some(version) = config.version else {
         return;
     };
-    let newest = config.newest_config();
+    let Some(row) = containerd::line(version) else {
+        return;
+    };
     for file in &config.files {
-        let Some(said) = file.said.filter(|said| *said > newest) else {
+        let (Some(said), Some(root)) = (file.said, file.parsed.root()) else {
             continue;
         };
-        let node = file.parsed.root().and_then(|root| root.get("version"));
-        let Some(node) = node else { continue };
-        let starts = match version.line() {
-            line if line < crate::compat::version::Line(1, 6) => true,
-            crate::compat::version::Line(1, 6) => version.patch < 32,
-            crate::compat::version::Line(1, 7) => version.patch < 17,
-            _ => false,
-        };
-        let what = match starts {
-            true => "ignores all that is new in it",
-            false => "does not start",
-        };
-        found.at_value(node, format!("version {said}: containerd {version} reads up to {newest}, and {what}"));
+        let Some(node) = root.get("version") else { continue };
+        match row.row.accepts(version, u8::try_from(said).unwrap_or(u8::MAX)) {
+            Ok(true) => {}
+            Ok(false) => found.at_value(node, format!("version {said}: containerd {version} passes over what is new in it")),
+            Err(highest) => found.at_value(node, format!("version {said}: containerd {version} reads up to {highest}, and does not start")),
+        }
     }
 }
 
@@ -389,10 +396,9 @@ fn table_names(facts: &Facts<'_>, found: &mut Found<'_>) {
 
 fn lost_version_1(facts: &Facts<'_>, found: &mut Found<'_>) {
     let config = &facts.containerd;
-    let Some(version) = config.version else { return };
-    if !config.from(2, 0) || !config.before(2, 3) {
+    let (Some(version), Some(_)) = (config.version, config.has("version-1-loses-cri")) else {
         return;
-    }
+    };
     for (file, id, node) in config.cri_tables() {
         if file.said.unwrap_or(1) == 1 && id == OLD_ID && filled(node) {
             found.at(node, format!("containerd {version} loses what is in `plugins.cri`"));
@@ -400,10 +406,12 @@ fn lost_version_1(facts: &Facts<'_>, found: &mut Found<'_>) {
     }
 }
 
-/// Keys that the streaming server reads.
-fn is_streaming(key: &str) -> bool {
-    let newest = Version { major: 2, minor: 3, patch: 0 };
-    cri_keys::reads(Plugin::Cri, &[key], Some(newest)) == Reads::Yes
+/// What containerd makes of the key at a path of a file.
+fn reading(facts: &Facts<'_>, file: &File, path: &[&str]) -> Reading {
+    let config = &facts.containerd;
+    let version = config.version_of(file).clamp(1, 255);
+    let judged = config.judged_by(version);
+    containerd::reading(path, judged, u8::try_from(version).unwrap_or(u8::MAX))
 }
 
 fn streaming_table(facts: &Facts<'_>, found: &mut Found<'_>) {
@@ -412,69 +420,154 @@ fn streaming_table(facts: &Facts<'_>, found: &mut Found<'_>) {
         if id != CRI || config.version_of(file) < 3 || config.before(2, 0) {
             continue;
         }
-        let what = match config.from(2, 3) {
-            true => "wins over the plug-in's own table",
-            false => "is not read",
-        };
-        for (key, value) in node.entries().filter(|(key, _)| !is_streaming(key)) {
+        let newest = Version { major: 2, minor: 2, patch: 0 };
+        for (key, value) in node.entries() {
+            let streaming = containerd::reading(&["plugins", CRI, key], newest, 3);
+            if matches!(streaming, Reading::Read(_) | Reading::Deprecated { .. } | Reading::Table) {
+                continue;
+            }
+            let what = match config.from(2, 3) && config.version_of(file) == 3 {
+                true => "wins over the plug-in's own table",
+                false => "is not read",
+            };
             found.at(value, format!("`{key}` stands in the streaming server's table and {what}"));
         }
     }
 }
 
-fn unknown_keys(facts: &Facts<'_>, found: &mut Found<'_>) {
+/// Calls `each` for every key of a file whose table is one that containerd looks
+/// for; other rules speak of those that it does not.
+fn keys<'f>(facts: &'f Facts<'_>, mut each: impl FnMut(&File, &[&str], &Node, Reading)) {
     let config = &facts.containerd;
-    for (file, id, node) in config.cri_tables() {
+    for file in &config.files {
+        let Some(root) = file.parsed.root() else { continue };
         let version = config.version_of(file);
-        let plugin = match (version, id) {
-            (..=1, OLD_ID) | (2, CRI) => Plugin::Cri,
-            (3.., IMAGES) => Plugin::Images,
-            (3.., RUNTIME) => Plugin::Runtime,
-            // Other rules speak of tables in the wrong place.
-            _ => continue,
+        let misplaced = |id: &str| match version {
+            ..=1 => config.has("version-1-loses-cri").is_some() && id == OLD_ID || [CRI, IMAGES, RUNTIME].contains(&id),
+            2 => [OLD_ID, IMAGES, RUNTIME].contains(&id),
+            _ => id == OLD_ID || (id == CRI && !config.before(2, 0)) || ([IMAGES, RUNTIME].contains(&id) && config.before(2, 0)),
         };
-        // Settings of an old file that 2.x moves are judged as the last 1.x has them.
-        let judged = match plugin {
-            Plugin::Cri => config.version.map(|version| version.min(Version { major: 1, minor: 7, patch: 999 })),
-            _ => config.version,
-        };
-        let mut path = Vec::new();
-        walk(node, &mut path, &mut |path, node| {
-            let is_options = path.len() == 5 && path[..2] == ["containerd", "runtimes"] && path[3] == "options";
-            let reads = match (is_options, path) {
-                (true, [_, _, name, _, option]) => match config.is_runc(name) {
-                    true => cri_keys::reads_option(option, config.version),
-                    false => Reads::Yes,
-                },
-                _ => cri_keys::reads(plugin, path, judged),
-            };
-            let gone = plugin == Plugin::Cri && config.from(2, 0) && GONE.contains(&&*path.join("."));
-            let key = path.join(".");
-            match reads {
-                Reads::Yes if gone => found.at(node, format!("`{key}` was removed in containerd 2.0")),
-                Reads::Yes => return true,
-                Reads::Removed(version) => found.at(node, format!("`{key}` was removed in containerd {version}")),
-                Reads::Later(version) => found.at(node, format!("`{key}` came with containerd {version}")),
-                Reads::Never => {
-                    let names = cri_keys::names(plugin);
-                    let near = super::nearest(&key, names);
-                    let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-                    found.at(node, format!("no containerd has a key `{key}`{near}"));
-                }
+        walk(root, &mut Vec::new(), &mut |path, node| {
+            if let ["plugins", id] = path
+                && misplaced(id)
+            {
+                return false;
             }
-            false
+            let reading = reading(facts, file, path);
+            let deeper = matches!(reading, Reading::Table);
+            each(file, path, node, reading);
+            deeper
         });
     }
 }
 
-/// Keys of version 2 files that containerd 2.0 and later do not move anywhere.
-const GONE: [&str; 5] = [
-    "systemd_cgroup",
-    "disable_cgroup",
-    "containerd.no_pivot",
-    "containerd.default_runtime",
-    "containerd.untrusted_workload_runtime",
+fn unknown_keys(facts: &Facts<'_>, found: &mut Found<'_>) {
+    let known = facts.containerd.version.is_some();
+    keys(facts, |file, path, node, reading| {
+        let key = path.last().copied().unwrap_or_default();
+        let or = |instead: Option<&str>| instead.map(|instead| format!(": {instead}")).unwrap_or_default();
+        let message = match reading {
+            Reading::Elsewhere(_, Some(place)) => {
+                format!("`{key}` is looked for at `{}`", shown(&place.path))
+            }
+            Reading::Elsewhere(_, None) => format!("`{key}` is not looked for here"),
+            Reading::Later(version) if known => format!("`{key}` came with containerd {version}"),
+            Reading::Gone { since, instead } if known => {
+                format!("`{key}` is gone since containerd {since}{}", or(instead))
+            }
+            Reading::Unknown => {
+                let version = facts.containerd.version_of(file).clamp(1, 255);
+                let siblings = containerd::siblings(
+                    path,
+                    facts.containerd.judged_by(version),
+                    u8::try_from(version).unwrap_or(u8::MAX),
+                );
+                let near = super::nearest(key, siblings.into_iter());
+                let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                format!("there is no key `{key}`{near}")
+            }
+            _ => return,
+        };
+        found.at(node, message);
+    });
+    options(facts, found);
+}
+
+/// A path of keys as TOML writes it.
+fn shown(path: &[String]) -> String {
+    let bare = |key: &String| key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    let keys = path.iter().map(|key| match bare(key) || key == "*" {
+        true => key.clone(),
+        false => format!("\"{key}\""),
+    });
+    keys.collect::<Vec<_>>().join(".")
+}
+
+/// Options of runc's shim.
+fn options(facts: &Facts<'_>, found: &mut Found<'_>) {
+    let config = &facts.containerd;
+    for name in config.runtimes() {
+        if !config.is_runc(name) {
+            continue;
+        }
+        let tables = config.all("runtimes");
+        let options = tables.iter().filter_map(|table| table.at(&[name, "options"]));
+        for (key, node) in options.flat_map(Node::entries) {
+            match OPTIONS.iter().find(|(option, _)| *option == key) {
+                Some((_, true)) if config.from(2, 0) => {
+                    found.at(node, format!("`{key}` is gone since containerd 2.0.0"));
+                }
+                Some(_) => {}
+                None => {
+                    let near = super::nearest(key, OPTIONS.iter().map(|(option, _)| *option));
+                    let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                    found.at(node, format!("runc has no option `{key}`{near}"));
+                }
+            }
+        }
+    }
+}
+
+/// The options of runc's shim, and whether they went with 2.0.
+const OPTIONS: [(&str, bool); 13] = [
+    ("BinaryName", false),
+    ("CriuImagePath", false),
+    ("CriuPath", true),
+    ("CriuWorkPath", false),
+    ("IoGid", false),
+    ("IoUid", false),
+    ("NoNewKeyring", false),
+    ("NoPivotRoot", true),
+    ("Root", false),
+    ("ShimCgroup", false),
+    ("SystemdCgroup", false),
+    ("TaskApiAddress", false),
+    ("TaskApiVersion", false),
 ];
+
+/// A value of another type keeps containerd from reading the file, or the plug-in
+/// from loading.
+fn types(facts: &Facts<'_>, found: &mut Found<'_>) {
+    keys(facts, |_, path, node, reading| {
+        let (Reading::Read(setting) | Reading::Deprecated { setting, .. }) = reading else {
+            return;
+        };
+        let fits = match setting.kind {
+            Kind::Text => node.text().is_some(),
+            Kind::Integer => node.integer().is_some(),
+            Kind::Boolean => matches!(node.value, Value::Boolean(_)),
+            Kind::Texts => matches!(&node.value, Value::List(items) if items.iter().all(|item| item.text().is_some())),
+            Kind::Table | Kind::Group => matches!(node.value, Value::Table(_)),
+            Kind::Tables => matches!(&node.value, Value::List(_)),
+        };
+        // A setting that is one item of a list is described as that item.
+        let listed = matches!(node.value, Value::List(_)) && setting.kind == Kind::Text;
+        if !fits && !listed {
+            let key = path.last().copied().unwrap_or_default();
+            found.at_value(node, format!("`{key}` should be {}", setting.kind.name()));
+        }
+    });
+}
 
 /// Calls `each` for every key, and goes below those for which it says so.
 fn walk<'n>(node: &'n Node, path: &mut Vec<&'n str>, each: &mut dyn FnMut(&[&str], &Node) -> bool) {
@@ -489,7 +582,7 @@ fn walk<'n>(node: &'n Node, path: &mut Vec<&'n str>, each: &mut dyn FnMut(&[&str
 
 fn systemd_cgroup_key(facts: &Facts<'_>, found: &mut Found<'_>) {
     let config = &facts.containerd;
-    if config.from(2, 0) {
+    if config.version.is_some() && config.has("cri-systemd-cgroup").is_none() {
         return;
     }
     for (_, id, node) in config.cri_tables() {
@@ -515,7 +608,7 @@ fn higher_drop_in(facts: &Facts<'_>, found: &mut Found<'_>) {
     let (Some(version), Some((root, imports))) = (facts.containerd.version, root_and_imports(facts)) else {
         return;
     };
-    let affected = (version.major, version.minor) == (2, 3) && version.patch <= 4;
+    let affected = facts.containerd.has("newer-import").is_some();
     let of_root = root.said.unwrap_or(1);
     for file in imports {
         if let Some(said) = file.said.filter(|said| affected && *said > of_root)
@@ -529,7 +622,7 @@ fn higher_drop_in(facts: &Facts<'_>, found: &mut Found<'_>) {
 fn mixed_versions(facts: &Facts<'_>, found: &mut Found<'_>) {
     let config = &facts.containerd;
     let Some((root, imports)) = root_and_imports(facts) else { return };
-    if !config.from(2, 0) || !config.before(2, 3) || root.said != Some(2) {
+    if config.has("mixed-imports").is_none() || root.said != Some(2) {
         return;
     }
     let has_cri = root.plugins().any(|(id, node)| id == CRI && filled(node));
@@ -544,7 +637,7 @@ fn mixed_versions(facts: &Facts<'_>, found: &mut Found<'_>) {
 
 fn replaced(facts: &Facts<'_>, found: &mut Found<'_>) {
     let config = &facts.containerd;
-    if config.from(2, 0) {
+    if config.version.is_some() && config.has("imports-replace-plugins").is_none() {
         return;
     }
     for (number, file) in config.files.iter().enumerate() {
@@ -570,9 +663,7 @@ fn strays(facts: &Facts<'_>, found: &mut Found<'_>) {
 fn relative_imports(facts: &Facts<'_>, found: &mut Found<'_>) {
     let config = &facts.containerd;
     let Some(version) = config.version else { return };
-    let old = config.before(1, 6)
-        || ((version.major, version.minor) == (1, 6) && version.patch < 29)
-        || ((version.major, version.minor) == (1, 7) && version.patch < 16);
+    let old = config.has("relative-imports").is_some();
     for item in config.listed("imports").iter().filter(|_| old) {
         let pattern = item.text().unwrap_or_default();
         if !pattern.starts_with('/') {
@@ -599,7 +690,7 @@ fn removed_runtimes(facts: &Facts<'_>, found: &mut Found<'_>) {
             continue;
         };
         let kind = node.text().unwrap_or_default();
-        if ["io.containerd.runtime.v1.linux", "io.containerd.runc.v1"].contains(&kind) && config.from(2, 0) {
+        if ["io.containerd.runtime.v1.linux", "io.containerd.runc.v1"].contains(&kind) && config.has("old-shims-gone").is_some() {
             found.at_value(node, format!("runtime `{name}` is `{kind}`, which containerd 2 does not have"));
         }
     }
@@ -654,7 +745,7 @@ fn required(facts: &Facts<'_>, found: &mut Found<'_>) {
 }
 
 fn old_kernel(facts: &Facts<'_>, found: &mut Found<'_>) {
-    if !facts.containerd.from(2, 0) {
+    if facts.containerd.has("unprivileged-on-old-kernels").is_none() {
         return;
     }
     let off = ["unprivileged-ports", "unprivileged-icmp"]
@@ -673,7 +764,7 @@ fn old_kernel(facts: &Facts<'_>, found: &mut Found<'_>) {
 
 fn local_pull(facts: &Facts<'_>, found: &mut Found<'_>) {
     let config = &facts.containerd;
-    if !config.from(2, 1) {
+    if config.has("falls-back-to-local-pull").is_none() {
         return;
     }
     let chosen = |file: &File, path: &[&str]| file.parsed.root().and_then(|root| root.at(path).cloned());
@@ -765,25 +856,19 @@ fn cdi(facts: &Facts<'_>, found: &mut Found<'_>) {
 
 fn deprecated(facts: &Facts<'_>, found: &mut Found<'_>) {
     let config = &facts.containerd;
-    if config.from(2, 1)
-        && let Some(node) = config.one("cni.bin-dir").filter(|node| node.text().is_some())
-        && config.files.iter().any(|file| config.version_of(file) >= 3)
-    {
-        found.at(node, "`bin_dir`: write `bin_dirs`, a list");
-    }
-    if config.from(2, 2)
-        && let Some(node) = config.one("cdi").filter(|node| node.is(true))
-    {
-        found.at(node, "`enable_cdi`: CDI is on without it");
-    }
-    if config.from(1, 5) {
-        for registry in config.registry() {
-            for key in ["mirrors", "configs", "auths"] {
-                if let Some(node) = registry.get(key).filter(|node| filled(node)) {
-                    found.at(node, format!("`registry.{key}`: write hosts.toml files below `config_path`"));
-                }
+    let mut seen = BTreeSet::new();
+    if config.version.is_some() {
+        keys(facts, |_, path, node, reading| {
+            let Reading::Deprecated { setting, since, instead } = reading else {
+                return;
+            };
+            // One word for all hosts of a registry's table.
+            if seen.insert((node.text, setting.name.clone())) {
+                let instead = instead.map(|instead| format!(": {instead}")).unwrap_or_default();
+                let key = path[path.len().saturating_sub(2)..].join(".");
+                found.at(node, format!("`{key}`, since containerd {since}{instead}"));
             }
-        }
+        });
     }
     for file in &config.files {
         if config.from(1, 5) && file.said.unwrap_or(1) < 2 && file.parsed.root().is_some_and(filled) {

@@ -404,12 +404,13 @@ fn few_files(facts: &Facts<'_>, found: &mut Found<'_>) {
                 found.in_text(limit.text, limit.at, format!("at most {number}"));
             }
         }
-        None => {
+        None if facts.containerd.has("open-files-by-systemd").is_some() => {
             let old = facts.versions.systemd.as_ref().filter(|said| said.version.major < 240);
             if let Some(said) = old {
                 found.text(text, format!("no LimitNOFILE, and systemd {} falls back to 4096", said.version.major));
             }
         }
+        None => {}
     }
 }
 

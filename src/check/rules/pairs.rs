@@ -6,6 +6,7 @@ use super::Rule;
 use crate::check::facts::Facts;
 use crate::check::rule::{Found, Severity};
 use crate::check::subject::Said;
+use crate::compat::containerd::Support;
 use crate::compat::{Version, containerd, kubernetes, support};
 
 pub(super) const RULES: &[Rule] = &[
@@ -162,8 +163,9 @@ fn ended(facts: &Facts<'_>, found: &mut Found<'_>) {
     let over = |day: &str| day.parse::<Date>().is_ok_and(|day| day < today);
     if let Some(said) = &facts.versions.containerd {
         match containerd::line(said.version) {
-            Some(known) if !known.newer && over(&known.row.supported[1]) => {
-                let message = format!("containerd {} was supported until {}", known.row.line, known.row.supported[1]);
+            Some(known) if !known.newer && known.row.support(today) == Support::Over => {
+                let until = known.row.extended.as_ref().map_or(known.row.supported[1], |extended| extended.until);
+                let message = format!("containerd {} was supported until {until}", known.row.line);
                 place(said, message, found);
             }
             None => place(said, format!("containerd {} is not supported any more", said.version.line()), found),

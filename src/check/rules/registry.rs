@@ -105,14 +105,15 @@ fn several(facts: &Facts<'_>, found: &mut Found<'_>) {
     let local = config.files.iter().any(|file| {
         file.plugins().any(|(_, node)| node.get("use_local_image_pull").is_some_and(|node| node.is(true)))
     });
-    if config.before(2, 1) || local {
+    let known = config.version.is_some();
+    if local || (known && config.has("several-registry-directories").is_none()) {
         return;
     }
     if let Some(node) = config.config_path() {
         if node.text().is_some_and(|path| path.contains(':')) {
             found.at_value(node, "taken for the name of one directory by pulls through the transfer service");
         }
-    } else if config.from(2, 2) {
+    } else if config.has("default-registry-directories").is_some() {
         let described = config.files.is_empty() || hosts_of(facts, "etc/docker/certs.d").is_empty();
         let used = !hosts_of(facts, "etc/containerd/certs.d").is_empty() || !described;
         if used {
@@ -127,9 +128,7 @@ fn filled(node: &&Node) -> bool {
 
 fn mirrors(facts: &Facts<'_>, found: &mut Found<'_>) {
     let config = &facts.containerd;
-    let default = config.version.is_some_and(|version| {
-        (version.major, version.minor) == (2, 2) && version.patch < 2
-    });
+    let default = config.has("mirrors-beside-default-directory").is_some();
     let set = config.config_path().is_some();
     if config.before(1, 5) || !(set || default) {
         return;

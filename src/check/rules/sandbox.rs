@@ -1,6 +1,7 @@
 //! The sandbox (pause) image: the first that every pod needs.
 
 use super::Rule;
+use crate::check::document::Node;
 use crate::check::facts::Facts;
 use crate::check::rule::{Found, Severity};
 use crate::compat::{containerd, kubernetes};
@@ -10,12 +11,22 @@ pub(super) const RULES: &[Rule] = &[
         id: "ND-SBX-001",
         severity: Severity::Error,
         title: "the sandbox image is no full reference",
-        why: "containerd 2.3.0 looks the sandbox image up by the very text that is configured, so \
-              that one without registry or tag is never found, and the node never becomes ready. \
-              Other releases guess `docker.io` and `latest`.",
+        why: "containerd 2.3.0 to 2.3.3 look the sandbox image up by the very text that is \
+              configured, so that one without registry or tag is never found, and the node never \
+              becomes ready.",
         fix: "write it with registry, path and tag, like `registry.k8s.io/pause:3.10`",
         sources: &["trap T3", "awslabs/amazon-eks-ami#2730", "containerd#13759"],
         check: full,
+    },
+    Rule {
+        id: "ND-SBX-008",
+        severity: Severity::Warning,
+        title: "containerd has to guess what the sandbox image is",
+        why: "Where registry or tag are not said, it takes `docker.io` and `latest`: another image \
+              than was meant, and one that changes.",
+        fix: "write it with registry, path and tag, like `registry.k8s.io/pause:3.10`",
+        sources: &["trap T3", "containerd#13759"],
+        check: guessed,
     },
     Rule {
         id: "ND-SBX-002",
@@ -85,8 +96,9 @@ fn image(facts: &Facts<'_>) -> Option<String> {
     if let Some(node) = facts.containerd.one("sandbox-image") {
         return node.text().map(str::to_owned);
     }
-    let row = containerd::line(facts.containerd.version?)?.row;
-    Some(kubernetes::pause(&row.pause))
+    let version = facts.containerd.version?;
+    let row = containerd::line(version)?.row;
+    Some(row.sandbox_image(version).to_owned())
 }
 
 /// Whether a reference has registry and tag (or digest).
@@ -103,10 +115,24 @@ fn is_full(reference: &str) -> bool {
     is_registry && (tag || digest)
 }
 
+/// The sandbox image, where it is no full reference.
+fn short<'f>(facts: &'f Facts<'_>) -> Option<(&'f Node, &'f str)> {
+    let node = facts.containerd.one("sandbox-image")?;
+    let image = node.text().filter(|image| !is_full(image))?;
+    Some((node, image))
+}
+
 fn full(facts: &Facts<'_>, found: &mut Found<'_>) {
-    if let Some(node) = facts.containerd.one("sandbox-image")
-        && let Some(image) = node.text()
-        && !is_full(image)
+    if let Some((node, image)) = short(facts)
+        && facts.containerd.has("short-sandbox-image").is_some()
+    {
+        found.at_value(node, format!("`{image}` has no registry or no tag"));
+    }
+}
+
+fn guessed(facts: &Facts<'_>, found: &mut Found<'_>) {
+    if let Some((node, image)) = short(facts)
+        && facts.containerd.has("short-sandbox-image").is_none()
     {
         found.at_value(node, format!("`{image}` has no registry or no tag"));
     }
@@ -116,11 +142,11 @@ fn digest(facts: &Facts<'_>, found: &mut Found<'_>) {
     if let Some(node) = facts.containerd.one("sandbox-image")
         && let Some(image) = node.text()
         && let Some((name, _)) = image.split_once('@')
-        && let Some(version) = facts.containerd.version
-        && let Some(fixed) = containerd::fault("sandbox-image-with-digest", version)
+        && let Some(fault) = facts.containerd.has("sandbox-image-with-digest")
         && name.rsplit('/').next().is_some_and(|last| last.contains(':'))
     {
-        found.at_value(node, format!("containerd {version} does not find `{image}`; {fixed} does"));
+        let fixed = fault.below.map(|fixed| format!("; {fixed} does")).unwrap_or_default();
+        found.at_value(node, format!("this containerd does not find `{image}`{fixed}"));
     }
 }
 
@@ -172,7 +198,7 @@ fn pinned(facts: &Facts<'_>, found: &mut Found<'_>) {
     let (Some(row), Some(minor)) = (containerd::line(version), facts.minor()) else {
         return;
     };
-    if version >= row.row.pins_sandbox || !facts.kubelet.present {
+    if row.row.pins(version) || !facts.kubelet.present {
         return;
     }
     let image = image(facts);
