@@ -6,6 +6,7 @@
 
 pub mod build;
 pub mod bundle;
+pub mod check;
 pub mod cli;
 pub mod compat;
 pub mod digest;

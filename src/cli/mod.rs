@@ -4,6 +4,7 @@
 
 pub mod args;
 mod build;
+mod check;
 mod diff;
 mod export;
 mod failure;
@@ -77,6 +78,7 @@ fn run(context: &Context, verb: Verb) -> Result<Outcome> {
         Verb::Build(arguments) => build::run(context, &arguments),
         Verb::Lock(arguments) => lock::run(context, &arguments),
         Verb::Vendor(arguments) => vendor::run(context, &arguments),
+        Verb::Check(arguments) => check::run(context, &arguments),
         Verb::Show(arguments) => show::run(context, &arguments),
         Verb::Diff(arguments) => diff::run(context, &arguments),
         Verb::Export(arguments) => export::run(context, &arguments),
