@@ -10,8 +10,10 @@
 
 pub mod containerd;
 pub mod crictl;
+pub mod hosts;
 pub mod kubelet;
 pub mod kubernetes;
+pub mod support;
 pub mod version;
 
 pub use version::Version;
