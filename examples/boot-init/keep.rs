@@ -64,3 +64,36 @@ pub fn folder(path: &str) -> String {
         .map_or("", |(folder, _)| folder)
         .to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_and_what_is_none() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (text, id) in [
+            ("0123456789abcdef0123456789abcdef\n", true),
+            ("uninitialized\n", false),
+            ("", false),
+            ("0123456789abcdef0123456789abcdeg", false),
+        ] {
+            fs::write(file.path(), text).unwrap();
+            assert_eq!(is_id(file.path()), id, "{text}");
+        }
+        assert!(!is_id(Path::new("/nowhere")));
+    }
+
+    #[test]
+    fn files_by_pattern() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["ssh_host_a", "ssh_host_a.pub", "sshd_config", "id"] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        let count = |pattern: &str| matching(&folder.path().join(pattern)).len();
+        assert_eq!(
+            (count("ssh_host_*"), count("id"), count("none*")),
+            (2, 1, 0)
+        );
+    }
+}

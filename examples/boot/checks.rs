@@ -375,3 +375,6 @@ fn gone(first: &Sections, second: &Sections) -> Found {
 fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     value[key].as_array().map_or(&[], Vec::as_slice)
 }
+
+#[cfg(test)]
+mod tests;
