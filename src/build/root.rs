@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,7 +12,6 @@ use serde_json::{Value, json};
 
 use super::Builder;
 use super::excludes::patterns;
-use super::layers;
 use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Result};
 use crate::lock::{LOCAL, Package, Pinned};
@@ -25,12 +25,13 @@ use crate::source::fetch::Download;
 
 impl Builder<'_> {
     /// The configured root of the pinned packages, and the layers of it that
-    /// were not in the store before.
+    /// were not in the store before. `reserved` layers are left for other things.
     pub(super) fn root(
         &self,
         profile: &Profile,
         architecture: &str,
         pinned: &Pinned,
+        reserved: usize,
     ) -> Result<(Root, BTreeSet<Digest>)> {
         let debian = profile.debian.as_ref().ok_or_else(|| {
             Error::new(
@@ -51,7 +52,7 @@ impl Builder<'_> {
                 .collect(),
             excludes: patterns(&debian.exclude),
             source_date_epoch: pinned.source_date_epoch,
-            layer_limit: usize::from(profile.image.layers).saturating_sub(layers::RESERVED),
+            layer_limit: usize::from(profile.image.layers).saturating_sub(reserved),
             threads: self.threads,
         };
         if let Some(root) = job.recorded(self.store) {
@@ -214,8 +215,15 @@ pub fn worker(mode: &str) -> ExitCode {
     })
 }
 
+/// Makes a folder, but none above it: when this worker's parent was killed, another
+/// build may have taken the scratch folder away.
 fn make_folder(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).io("making", path)?;
+    match fs::create_dir(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            return Err(error).io("making", path);
+        }
+        _ => {}
+    }
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).io("making", path)
 }
 

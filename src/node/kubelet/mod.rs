@@ -146,6 +146,11 @@ fn unit(
             content.map_err(|error| draft.locate(error, &["kubelet", "file"], ""))?;
         draft.program("kubelet", PROGRAM, size, content);
         draft.set("kubelet.file", format!("{size} bytes from {file}"));
+    }
+    if matches!(
+        kubelet.source,
+        Some(KubeletSource::File | KubeletSource::Release)
+    ) {
         draft.text(UNIT, OWN_UNIT);
     }
     let mut arguments = String::new();
@@ -165,7 +170,7 @@ fn unit(
     text += &format!("[Service]\nEnvironment=\"KUBELET_CONFIG_ARGS={arguments}\"\n");
     if matches!(
         kubelet.source,
-        Some(KubeletSource::File | KubeletSource::Package)
+        Some(KubeletSource::File | KubeletSource::Package | KubeletSource::Release)
     ) {
         text += START;
     }
@@ -173,7 +178,7 @@ fn unit(
     Ok(())
 }
 
-/// The unit of a kubelet that comes as a file.
+/// The unit of a kubelet that comes as a file or release.
 const OWN_UNIT: &str = "\
 [Unit]
 Description=kubelet, the Kubernetes node agent
