@@ -76,7 +76,7 @@ pub enum Verb {
     Man(Man),
 }
 
-/// Where packages come from.
+/// Where packages and releases come from.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Sources")]
 pub struct Sources {
@@ -117,6 +117,17 @@ pub struct Sources {
     /// Accept releases past their Valid-Until date; the lock records it
     #[arg(long)]
     pub ignore_valid_until: bool,
+    /// Table of releases over the built-in one: mirrors, addresses, digests
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "NODELITH_RELEASES",
+        hide_env_values = true
+    )]
+    pub releases: Option<PathBuf>,
+    /// Local file in place of a release, `NAME:ARCH=FILE` for one architecture of several (repeatable)
+    #[arg(long, value_name = "NAME=FILE")]
+    pub component: Vec<String>,
     /// Folder made by `nodelith vendor`, used as the only source
     #[arg(
         long,
@@ -199,10 +210,10 @@ pub enum SandboxMode {
 pub struct Lock {
     #[command(flatten)]
     pub(crate) subject: Subject,
-    /// Renew the lock: all packages, or only those named
-    #[arg(long, value_name = "PACKAGE", num_args = 0.., conflicts_with = "outdated")]
+    /// Renew the lock: all packages and releases, or only those named
+    #[arg(long, value_name = "NAME", num_args = 0.., conflicts_with = "outdated")]
     pub update: Option<Vec<String>>,
-    /// Name what is newer in the archives than in the lock; exit status 1 if anything is
+    /// Name what is newer in the archives and among releases than in the lock; exit status 1 if anything is
     #[arg(long)]
     pub outdated: bool,
     #[command(flatten)]

@@ -4,6 +4,7 @@ use super::components::Components;
 use super::draft::Draft;
 use crate::compat::{Known, Version, containerd, kubernetes};
 use crate::error::Result;
+use crate::profile::file::ReleaseSource;
 
 /// Packages that bring the Docker daemon.
 const DOCKER: [&str; 4] = ["docker.io", "docker-ce", "docker-engine", "moby-engine"];
@@ -101,10 +102,14 @@ fn pair(
             .filter(|row| row.line >= containerd::oldest_configured() && minor.speaks_with(row))
             .map(|row| row.line.to_string())
             .collect();
+        let how = match draft.profile.containerd.source {
+            Some(ReleaseSource::Release) => "set that as `version` in `[containerd]`",
+            _ => "choose a suite that has it",
+        };
         return Err(draft
             .refuse(message, &["kubernetes", "version"], "")
             .hint(format!(
-                "containerd {} would do; choose a suite that has it, or another Kubernetes version",
+                "containerd {} would do; {how}, or another Kubernetes version",
                 fitting.join(", ")
             )));
     }

@@ -5,7 +5,7 @@
 //! the quickstart profile is built once (root only), and goes through the whole
 //! matrix with `NODELITH_TEST_ALL=1`.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
-#![expect(clippy::print_stderr, reason = "a skipped test says so")]
+#![expect(clippy::print_stderr, reason = "seeds, and what failing commands said")]
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -4,16 +4,16 @@
 //! Run as root. All but quickstart only with `NODELITH_TEST_ALL`.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
-#![expect(clippy::print_stderr, reason = "says what was left out")]
 
 #[path = "../common/mod.rs"]
 mod common;
 mod judge;
+mod preload;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{nodelith, run, scratch};
+use common::{all, nodelith, root, run, scratch};
 use serde_json::Value;
 
 const BUILD: [&str; 2] = ["build", "--ignore-valid-until"];
@@ -58,18 +58,6 @@ const NEWER: &str = "cdi = true\nnri = false\npull-progress-timeout = \"1m30s\"\
 fn shipped(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles");
     folder.join(format!("{name}.toml"))
-}
-
-fn all() -> bool {
-    std::env::var_os("NODELITH_TEST_ALL").is_some()
-}
-
-fn root() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        eprintln!("left out: only root can enter a root");
-    }
-    root
 }
 
 /// A folder of this test's own, with a profile over the shipped one.
@@ -129,7 +117,7 @@ impl Case {
 
 /// As shipped, and with settings of all sorts.
 fn holds(name: &str, minor: u32, pause: &str, newer: bool) {
-    if !root() {
+    if !root(name) {
         return;
     }
     let case = Case::new(name);
@@ -147,7 +135,15 @@ fn holds(name: &str, minor: u32, pause: &str, newer: bool) {
     assert_eq!(said.registries, "/etc/containerd/certs.d");
     // Where containerd looks for plug-ins there are some that can be run.
     judge::is_program(&node, "/opt/cni/bin/loopback");
-    judge::units(&node, &["multi-user.target", "containerd.service"]);
+    judge::units(
+        &node,
+        &[
+            "multi-user.target",
+            "containerd.service",
+            "nodelith-images.service",
+        ],
+    );
+    preload::imports(&node, &said.sandbox);
     assert!(!node.join("usr/lib/systemd/system/docker.service").exists());
     let version = fs::read_to_string(node.join(judge::KUBELET_DROP_IN)).unwrap();
     assert!(
@@ -174,14 +170,14 @@ fn quickstart() {
 
 #[test]
 fn testing() {
-    if all() {
+    if all("the testing profile as a node") {
         holds("testing", 34, "3.10.1", true);
     }
 }
 
 #[test]
 fn kubernetes_of_2020() {
-    if all() {
+    if all("the kubernetes-1.20 profile as a node") {
         holds("kubernetes-1.20", 20, "3.2", false);
     }
 }

@@ -57,6 +57,9 @@ pub struct Row {
     pub cri: Vec<String>,
     /// Whether it tells kubelet its cgroup driver (the `RuntimeConfig` call).
     pub runtime_config: bool,
+    /// What `ctr images import` is given so that it unpacks by itself.
+    #[serde(default)]
+    pub ctr_import: Vec<String>,
     /// The first release that tells kubelet that the sandbox image is pinned.
     pub pins_sandbox: Option<Version>,
     /// `LimitNOFILE` in the unit that comes with it, if any.

@@ -9,11 +9,12 @@ use super::draft::Draft;
 use super::pairs;
 use crate::compat::{containerd, kubernetes};
 use crate::error::Result;
-use crate::profile::file::Containerd;
+use crate::profile::file::{Containerd, ReleaseSource};
 
 /// Where containerd serves CRI.
 pub(super) const ENDPOINT: &str = "unix:///run/containerd/containerd.sock";
 
+const UNIT: &str = "usr/lib/systemd/system/containerd.service";
 /// Before `50-proxy.conf`, and before whatever a site adds.
 const DROP_IN: &str = "usr/lib/systemd/system/containerd.service.d/20-nodelith.conf";
 
@@ -25,6 +26,9 @@ pub(super) fn configure(draft: &mut Draft<'_>, components: &Components) -> Resul
     let image = sandbox_image(draft, components, row)?;
     config::configure(draft, version, row, &image)?;
     registries::configure(draft)?;
+    if draft.profile.containerd.source == Some(ReleaseSource::Release) {
+        draft.text(UNIT, &own_unit(row));
+    }
     unit(draft);
     Ok(())
 }
@@ -77,6 +81,44 @@ pub(super) fn sandbox_image(
         Some((_, minor)) => minor.pause(),
         None => kubernetes::pause(row.pause(version)),
     })
+}
+
+/// Where containers' filesystems are kept.
+pub(super) fn snapshotter<'a>(draft: &Draft<'a>) -> &'a str {
+    let said = draft.profile.containerd.snapshotter.as_deref();
+    said.unwrap_or("overlayfs")
+}
+
+/// The unit of a containerd that comes as a release, whose archive has none.
+fn own_unit(row: &containerd::Row) -> String {
+    let files = row.open_files.as_ref();
+    let files = files.map(|limit| format!("LimitNOFILE={limit}\n"));
+    format!(
+        "\
+[Unit]
+Description=containerd, the container runtime
+Documentation=https://containerd.io
+After=network.target local-fs.target dbus.service
+
+[Service]
+Type=notify
+ExecStartPre=-/usr/sbin/modprobe overlay
+ExecStart=/usr/bin/containerd
+Restart=always
+RestartSec=5
+# Containers go on while it is started again.
+KillMode=process
+Delegate=yes
+LimitNPROC=infinity
+LimitCORE=infinity
+{}TasksMax=infinity
+OOMScoreAdjust=-999
+
+[Install]
+WantedBy=multi-user.target
+",
+        files.unwrap_or_default()
+    )
 }
 
 fn unit(draft: &mut Draft<'_>) {

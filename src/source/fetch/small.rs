@@ -5,14 +5,19 @@ use std::io::{self, Read};
 
 use futures_util::StreamExt;
 
-use super::Inner;
 use super::address::Address;
 use super::client::{Trouble, passing, trouble_of};
 use super::transfer::{Failure, Retries, Sort, told};
+use super::{Inner, Origin};
 use crate::error::{Error, Kind, Result};
 
 /// The bytes at the first address that gives them.
-pub(super) async fn get(inner: &Inner, urls: &[String], limit: u64) -> Result<Vec<u8>> {
+pub(super) async fn get(
+    inner: &Inner,
+    urls: &[String],
+    origin: Origin,
+    limit: u64,
+) -> Result<Vec<u8>> {
     let mut failures = Vec::new();
     for url in urls {
         let address = Address::parse(url)?;
@@ -34,9 +39,15 @@ pub(super) async fn get(inner: &Inner, urls: &[String], limit: u64) -> Result<Ve
         );
     }
     let error = Error::new(Kind::Network, told(&failures));
+    let missing = failures.iter().all(|failure| failure.sort == Sort::Missing);
     Err(if inner.options.offline {
         error.hint("run once without `--offline`")
-    } else if failures.iter().all(|failure| failure.sort == Sort::Missing) {
+    } else if origin == Origin::Release {
+        match missing {
+            true => error.with_kind(Kind::Resolve),
+            false => error,
+        }
+    } else if missing {
         error.hint("check that the mirror has it, and that its name is spelt right")
     } else {
         error.hint("check the network, the proxy settings and the mirror")

@@ -12,7 +12,7 @@ use reqwest::Url;
 use super::address::Address;
 use super::client::{Trouble, begins, passing, trouble_of};
 use super::partial::Partial;
-use super::{Download, FetchOptions, Inner};
+use super::{Download, FetchOptions, Inner, Origin};
 use crate::error::{Error, Kind, Result, plain};
 
 /// No pause is longer, whatever a server asks for.
@@ -43,7 +43,12 @@ pub(super) enum Sort {
 }
 
 /// Gets `item` into the store, counting bytes into `received`.
-pub(super) async fn fetch(inner: &Inner, item: &Download, received: &AtomicU64) -> Result<()> {
+pub(super) async fn fetch(
+    inner: &Inner,
+    item: &Download,
+    origin: Origin,
+    received: &AtomicU64,
+) -> Result<()> {
     let _slot =
         inner.slots.acquire().await.map_err(|error| {
             Error::new(Kind::Network, format!("fetching `{}`: {error}", item.name))
@@ -68,7 +73,7 @@ pub(super) async fn fetch(inner: &Inner, item: &Download, received: &AtomicU64) 
     if partial.position() == 0 {
         partial.discard();
     }
-    Err(given_up(item, &failures, inner.options.offline))
+    Err(given_up(item, &failures, origin, inner.options.offline))
 }
 
 /// Tries one address as often as it makes sense; nothing when the item is in the store.
@@ -236,7 +241,7 @@ fn finish(inner: &Inner, partial: &mut Partial) -> Result<Outcome> {
 }
 
 /// Says why an item could not be had anywhere.
-fn given_up(item: &Download, failures: &[Failure], offline: bool) -> Error {
+fn given_up(item: &Download, failures: &[Failure], origin: Origin, offline: bool) -> Error {
     let name = &item.name;
     if failures.is_empty() {
         return Error::new(Kind::Network, format!("no address is known for `{name}`"))
@@ -248,11 +253,17 @@ fn given_up(item: &Download, failures: &[Failure], offline: bool) -> Error {
             Some(size) => format!(" ({size} bytes)"),
             None => String::new(),
         };
-        return Error::new(
+        let error = Error::new(
             Kind::Verify,
-            format!("`{name}` is not what was asked for: expected {}{size}; {tried}", item.digest),
-        )
-        .hint("the mirror may be broken or in the middle of an update: try again later, or another `--mirror`")
+            format!(
+                "`{name}` is not what was asked for: expected {}{size}; {tried}",
+                item.digest
+            ),
+        );
+        if origin == Origin::Release {
+            return error;
+        }
+        return error.hint("the mirror may be broken or in the middle of an update: try again later, or another `--mirror`")
         .hint("if the file was replaced at its source, `nodelith lock --update` takes the new one");
     }
     let error = Error::new(Kind::Network, format!("`{name}` cannot be had: {tried}"));
@@ -260,7 +271,14 @@ fn given_up(item: &Download, failures: &[Failure], offline: bool) -> Error {
         return error
             .hint("fill the folder again with `nodelith vendor`, where there is a network");
     }
-    if failures.iter().all(|failure| failure.sort == Sort::Missing) {
+    let missing = failures.iter().all(|failure| failure.sort == Sort::Missing);
+    if origin == Origin::Release {
+        return match missing {
+            true => error.with_kind(Kind::Resolve),
+            false => error,
+        };
+    }
+    if missing {
         return error
             .hint("a newer version may have replaced it: `nodelith lock --update` takes what the archive has now")
             .hint("to keep the locked version, name a snapshot of the archive as fallback mirror; `nodelith vendor` keeps a copy of all inputs for the next time");
