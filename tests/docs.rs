@@ -13,7 +13,9 @@ use globset::{GlobBuilder, GlobMatcher};
 use nodelith::digest::Digest;
 use nodelith::error::Result;
 use nodelith::image::annotations;
-use nodelith::node::{self, Archive, Components, LocalFiles, OnDisk, RootFacts, SETTINGS_PATH};
+use nodelith::node::{
+    self, Archive, Components, LocalFiles, OnDisk, Program, ProgramFile, RootFacts, SETTINGS_PATH,
+};
 use nodelith::profile::Profile;
 use nodelith::profile::value::LocalFile;
 use nodelith::tree::{Content, Entry, FIXED_TIME, Node, Tree, TreePath};
@@ -229,7 +231,7 @@ fn everything_set() -> Vec<String> {
             .insert(path, entry(Node::File { size, content }));
     }
     let facts = RootFacts::new(&tree, &texts);
-    let components = Components::find(&profile, |_| Some("1.7.24"));
+    let components = Components::find(&profile, |_| Some("1.7.24")).with(released());
     let made = node::configure(&profile, "amd64", &components, &facts, &WithArchives).unwrap();
     made.entries.keys().map(ToString::to_string).collect()
 }
@@ -256,6 +258,30 @@ impl LocalFiles for WithArchives {
     }
 }
 
+/// Every program that the table of releases knows, made up.
+fn released() -> Vec<Program> {
+    [
+        ("containerd", "/usr/bin/containerd"),
+        ("runc", "/usr/sbin/runc"),
+        ("cni-plugins", "/usr/lib/cni/loopback"),
+        ("crictl", "/usr/bin/crictl"),
+        ("kubeadm", "/usr/bin/kubeadm"),
+        ("kubectl", "/usr/bin/kubectl"),
+    ]
+    .map(|(name, path)| Program {
+        component: format!("release:{name}"),
+        name: name.to_owned(),
+        version: "2.3.4".to_owned(),
+        digest: Digest::of(b""),
+        files: vec![ProgramFile {
+            path: path.to_owned(),
+            size: 0,
+            content: Content::Blob(Digest::of(b"")),
+        }],
+    })
+    .into()
+}
+
 fn entry(node: Node) -> Entry {
     Entry {
         node,
@@ -278,12 +304,15 @@ suite = "trixie"
 [kernel]
 command-line = ["quiet"]
 [containerd]
-source = "package"
+source = "release"
+version = "2.3"
 snapshotter = "overlayfs"
 [runc]
-source = "package"
+source = "release"
+version = "1.4"
 [cni]
-source = "package"
+source = "release"
+version = "1.9"
 [crictl]
 source = "builtin"
 timeout = 10

@@ -123,8 +123,8 @@ pub struct Sources {
         hide_env_values = true
     )]
     pub releases: Option<PathBuf>,
-    /// Local file in place of a release that would be downloaded (repeatable)
-    #[arg(long, value_name = "NAME[:ARCH]=FILE")]
+    /// Local file in place of a release, `NAME:ARCH=FILE` for one architecture of several (repeatable)
+    #[arg(long, value_name = "NAME=FILE")]
     pub component: Vec<String>,
     /// Folder made by `nodelith vendor`, used as the only source
     #[arg(

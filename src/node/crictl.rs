@@ -56,8 +56,9 @@ fn program(draft: &mut Draft<'_>, components: &Components) -> Result<()> {
         (Some(CrictlSource::Builtin), _) => {
             let programs = &components.programs;
             let program = programs.iter().find(|program| program.name == "crictl");
-            let version = program.map(|program| program.version.as_str());
-            draft.text(ABOUT, &about(version.unwrap_or_default()));
+            if let Some(program) = program {
+                draft.text(ABOUT, &about(&program.version));
+            }
         }
         _ => {}
     }

@@ -55,7 +55,7 @@ pub(super) fn configure(draft: &mut Draft<'_>, components: &Components) -> Resul
         flags.extend(kubelet::required(number).map(|(name, value)| (name.into(), value.into())));
         let keeps = kubelet::flag("pod-infra-container-image");
         // Else kubelet would remove the sandbox image when the disk is full.
-        if version < known.row.pins_sandbox && keeps.is_some_and(|flag| flag.is_in(number)) {
+        if !known.row.pins(version) && keeps.is_some_and(|flag| flag.is_in(number)) {
             let image = sandbox_image(draft, components, known.row)?;
             flags.insert("pod-infra-container-image".into(), image);
         }

@@ -45,7 +45,7 @@ mod tests {
              -----BEGIN PGP SIGNATURE-----\n\niQIzBAEBCgAdFiEE\n=abcd\n-----END PGP SIGNATURE-----\n"
         );
         for (text, name, found) in [
-            (format!("{a}"), "kubelet", Some(&a)),
+            (a.clone(), "kubelet", Some(&a)),
             (format!("{a}\n"), "crictl.tar.gz", Some(&a)),
             (
                 format!("{a}  containerd.tar.gz\n"),

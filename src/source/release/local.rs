@@ -70,7 +70,11 @@ impl LocalReleases {
 /// [`Kind::Usage`] when it is no regular file, [`Kind::Io`] when it cannot be copied.
 pub(super) fn keep(store: &Store, path: &Path) -> Result<(Digest, u64)> {
     let unreadable = |error: &io::Error| {
-        let message = format!("reading `{}`: {}", path.display(), plain(error));
+        let message = format!(
+            "reading `{}`, which `--component` names: {}",
+            path.display(),
+            plain(error)
+        );
         Error::new(Kind::Usage, message)
     };
     let file = File::open(path).map_err(|error| unreadable(&error))?;

@@ -51,7 +51,6 @@ pub fn files(
     component: &Component,
     architecture: &str,
 ) -> Result<Vec<File>> {
-    let name = &component.name;
     // The built-in crictl is no archive, as the publisher's is.
     let layout = match component.source {
         Origin::Builtin => &Layout::Binary,
@@ -69,8 +68,9 @@ pub fn files(
         let program = store.open_blob(&file.digest)?;
         if let Some(other) = elf::foreign(program, architecture) {
             let message = format!(
-                "`{}` of `{name}` is a program for {other}, and the image is for {architecture}",
-                file.path
+                "`{}` of `{}` is a program for {other}, and the image is for {architecture}",
+                file.path,
+                component.title()
             );
             return Err(Error::new(Kind::Verify, message));
         }
@@ -111,7 +111,7 @@ fn recorded(store: &Store, row: &Row, layout: &Layout, component: &Component) ->
                 members.is_match(member) && !row.without.iter().any(|other| other == file)
             })?;
             if found.is_empty() {
-                return Err(refused(format!("no program in it is `{pattern}`")));
+                return Err(refused(&format!("no program in it is `{pattern}`")));
             }
             found
         }
@@ -150,7 +150,7 @@ fn unpack(
     while let Some((path, entry)) = archive.advance()? {
         count += 1;
         if count > MOST_MEMBERS {
-            return Err(refused(format!("it has more than {MOST_MEMBERS} members")));
+            return Err(refused(&format!("it has more than {MOST_MEMBERS} members")));
         }
         let text = path.to_string();
         let name = text.rsplit('/').next().unwrap_or_default().to_owned();
@@ -158,7 +158,7 @@ fn unpack(
             continue;
         }
         let Node::File { size, .. } = entry.node else {
-            return Err(refused(format!("`{text}` is no regular file")));
+            return Err(refused(&format!("`{text}` is no regular file")));
         };
         // Licences and the like.
         if entry.mode & EXECUTABLE == 0 {
@@ -168,7 +168,7 @@ fn unpack(
         io::copy(&mut archive, &mut blob).map_err(|error| match error.raw_os_error() {
             Some(_) => Error::io("unpacking into", store.root(), error),
             // Those of decoders have no number of the system's.
-            None => refused(error.to_string()),
+            None => refused(&error.to_string()),
         })?;
         let (digest, _) = blob.commit()?;
         let file = File {
@@ -177,13 +177,13 @@ fn unpack(
             digest,
         };
         if found.insert(file.path.clone(), file).is_some() {
-            return Err(refused(format!("it has `{text}` twice")));
+            return Err(refused(&format!("it has `{text}` twice")));
         }
     }
     Ok(found.into_values().collect())
 }
 
-fn refused(why: String) -> Error {
+fn refused(why: &str) -> Error {
     Error::new(Kind::Verify, format!("the archive cannot be used: {why}"))
 }
 

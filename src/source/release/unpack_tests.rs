@@ -178,11 +178,11 @@ fn what_no_release_holds_is_refused() {
 #[test]
 fn an_archive_that_grows_beyond_all_measure_is_refused() {
     let mut reader = Bounded {
-        inner: std::io::repeat(0),
+        inner: io::repeat(0),
         left: 1000,
     };
     let mut sink = Vec::new();
-    let error = std::io::copy(&mut reader, &mut sink).unwrap_err();
+    let error = io::copy(&mut reader, &mut sink).unwrap_err();
     assert!(error.to_string().contains("bytes") && sink.len() <= 1000);
 
     let (_folder, store) = store();
@@ -192,7 +192,7 @@ fn an_archive_that_grows_beyond_all_measure_is_refused() {
         header.set_path("x").unwrap();
         header.set_size(0);
         header.set_cksum();
-        many.append(&header, std::io::empty()).unwrap();
+        many.append(&header, io::empty()).unwrap();
     }
     let mut bytes = many.into_inner().unwrap();
     bytes.flush().unwrap();
