@@ -140,7 +140,7 @@ fn all_found(image: &Path, folder: &Path) -> BTreeSet<String> {
 /// Runs the command on a machine with a name and a resolver of its own.
 const ELSEWHERE: &str = "\
 hostname \"$1\"
-mount --bind \"$2\" /etc/resolv.conf
+if [ -e /etc/resolv.conf ]; then mount --bind \"$2\" /etc/resolv.conf; fi
 shift 2
 exec \"$@\"
 ";
