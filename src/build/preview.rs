@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{compose, layers, root};
+use super::{compose, layers, programs, root};
 use crate::error::Result;
 use crate::lock::Pinned;
 use crate::node::{self, Components, OnDisk, RootFacts};
@@ -40,6 +40,10 @@ pub fn preview(
         let package = packages.find(|package| package.name == name)?;
         Some(&package.version)
     });
+    let components = match pinned {
+        Some(pinned) => components.with(programs::outlines(pinned)),
+        None => components,
+    };
     let made = match pinned {
         Some(pinned) if profile.debian.is_some() => {
             let reserved = layers::reserved(profile, pinned)?;

@@ -135,6 +135,25 @@ impl Node {
         self.value == Value::Boolean(boolean)
     }
 
+    /// The value as JSON, in which the tables of versions speak of kinds.
+    #[must_use]
+    pub fn json(&self) -> serde_json::Value {
+        match &self.value {
+            Value::Table(table) => table
+                .iter()
+                .map(|(key, node)| (key.clone(), node.json()))
+                .collect(),
+            Value::List(items) => items.iter().map(Self::json).collect(),
+            Value::Text(text) => text.clone().into(),
+            Value::Integer(number) => (*number).into(),
+            Value::Boolean(value) => (*value).into(),
+            Value::Null => serde_json::Value::Null,
+            Value::Other(text) => text
+                .parse::<f64>()
+                .map_or_else(|_| text.clone().into(), serde_json::Value::from),
+        }
+    }
+
     /// The value in words.
     #[must_use]
     pub fn shown(&self) -> String {

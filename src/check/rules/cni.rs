@@ -4,7 +4,7 @@ use super::Rule;
 use crate::check::facts::Facts;
 use crate::check::rule::{Found, Severity};
 use crate::check::subject::ReadOnly;
-use crate::compat::Version;
+use crate::compat::companions;
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -138,16 +138,15 @@ fn missing(facts: &Facts<'_>, found: &mut Found<'_>) {
 }
 
 fn loopback(facts: &Facts<'_>, found: &mut Found<'_>) {
-    let old = Version {
-        major: 1,
-        minor: 0,
-        patch: 0,
+    let (Some(said), Some(line)) = (&facts.versions.cni, facts.containerd.line()) else {
+        return;
     };
-    if let Some(said) = &facts.versions.cni
-        && facts.containerd.from(1, 6)
-        && said.version < old
-    {
-        let message = format!("CNI plug-ins {} ({})", said.version, said.from);
+    let need = companions::needs(line).find(|need| need.program == "loopback");
+    if let Some(need) = need.filter(|need| said.version < need.least) {
+        let message = format!(
+            "CNI plug-ins {} ({}); at least {}",
+            said.version, said.from, need.least
+        );
         match said.from.strip_prefix('/') {
             Some(path) => found.at_path(path, message),
             None => found.nowhere(message),

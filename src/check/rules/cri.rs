@@ -7,8 +7,8 @@ use crate::check::document::{Node, Value};
 use crate::check::facts::Facts;
 use crate::check::facts::containerd::{CRI, File, IMAGES, OLD_ID, RUNTIME};
 use crate::check::rule::{Found, Severity};
-use crate::compat::Version;
 use crate::compat::containerd::{self, Kind, Reading};
+use crate::compat::{Version, companions};
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -620,13 +620,24 @@ fn options(facts: &Facts<'_>, found: &mut Found<'_>) {
             .iter()
             .filter_map(|table| table.at(&[name, "options"]));
         for (key, node) in options.flat_map(Node::entries) {
-            match OPTIONS.iter().find(|(option, _)| *option == key) {
-                Some((_, true)) if config.from(2, 0) => {
-                    found.at(node, format!("`{key}` is gone since containerd 2.0.0"));
+            match (companions::option(key), config.line()) {
+                (Some(option), Some(line)) if !option.is_in(line) => {
+                    let instead = option
+                        .instead
+                        .as_deref()
+                        .map(|instead| format!(": {instead}"));
+                    let instead = instead.unwrap_or_default();
+                    found.at(
+                        node,
+                        format!("containerd {line} has no option `{key}` for runc{instead}"),
+                    );
                 }
-                Some(_) => {}
-                None => {
-                    let near = super::nearest(key, OPTIONS.iter().map(|(option, _)| *option));
+                (Some(_), _) => {}
+                (None, _) => {
+                    let known = companions::options()
+                        .iter()
+                        .map(|option| option.name.as_str());
+                    let near = super::nearest(key, known);
                     let near = near
                         .map(|near| format!("; did you mean `{near}`?"))
                         .unwrap_or_default();
@@ -636,23 +647,6 @@ fn options(facts: &Facts<'_>, found: &mut Found<'_>) {
         }
     }
 }
-
-/// The options of runc's shim, and whether they went with 2.0.
-const OPTIONS: [(&str, bool); 13] = [
-    ("BinaryName", false),
-    ("CriuImagePath", false),
-    ("CriuPath", true),
-    ("CriuWorkPath", false),
-    ("IoGid", false),
-    ("IoUid", false),
-    ("NoNewKeyring", false),
-    ("NoPivotRoot", true),
-    ("Root", false),
-    ("ShimCgroup", false),
-    ("SystemdCgroup", false),
-    ("TaskApiAddress", false),
-    ("TaskApiVersion", false),
-];
 
 /// A value of another type keeps containerd from reading the file, or the plug-in
 /// from loading.
@@ -814,32 +808,20 @@ fn default_runtime(facts: &Facts<'_>, found: &mut Found<'_>) {
 
 fn removed_runtimes(facts: &Facts<'_>, found: &mut Found<'_>) {
     let config = &facts.containerd;
+    let Some(line) = config.line() else { return };
     for name in config.runtimes() {
         let Some(node) = config.within("runtimes", &[name, "runtime_type"]) else {
             continue;
         };
         let kind = node.text().unwrap_or_default();
-        if ["io.containerd.runtime.v1.linux", "io.containerd.runc.v1"].contains(&kind)
-            && config.has("old-shims-gone").is_some()
-        {
+        if companions::runtime(kind).is_some_and(|runtime| !runtime.is_in(line)) {
             found.at_value(
                 node,
-                format!("runtime `{name}` is `{kind}`, which containerd 2 does not have"),
+                format!("runtime `{name}` is `{kind}`, which containerd {line} does not have"),
             );
         }
     }
 }
-
-const SNAPSHOTTERS: [&str; 8] = [
-    "overlayfs",
-    "native",
-    "btrfs",
-    "zfs",
-    "devmapper",
-    "blockfile",
-    "erofs",
-    "aufs",
-];
 
 fn snapshotter(facts: &Facts<'_>, found: &mut Found<'_>) {
     let config = &facts.containerd;
@@ -851,23 +833,20 @@ fn snapshotter(facts: &Facts<'_>, found: &mut Found<'_>) {
         let Some(name) = node.text().filter(|name| !name.is_empty()) else {
             continue;
         };
-        let declared = config.top(&["proxy_plugins", name]).is_some();
-        if name == "aufs" && config.from(2, 0) {
-            found.at_value(node, "containerd 2 has no snapshotter `aufs`");
-        } else if !declared && !SNAPSHOTTERS.contains(&name) {
-            found.at_value(
-                node,
-                format!(
-                    "no snapshotter `{name}` is built in, and `proxy_plugins` does not declare it"
-                ),
-            );
-        } else if (name == "erofs" && config.before(2, 1))
-            || (name == "blockfile" && config.before(1, 7))
-        {
-            found.at_value(
-                node,
-                format!("this containerd has no snapshotter `{name}` yet"),
-            );
+        if config.top(&["proxy_plugins", name]).is_some() {
+            continue;
+        }
+        match (companions::snapshotter(name), config.line()) {
+            (Some(known), Some(line)) if !known.is_in(line) => {
+                found.at_value(
+                    node,
+                    format!("containerd {line} has no snapshotter `{name}`"),
+                );
+            }
+            (Some(_), _) => {}
+            (None, _) => {
+                found.at_value(node, format!("no snapshotter `{name}` is built in, and `proxy_plugins` does not declare it"));
+            }
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use super::Rule;
 use super::kubelet::socket;
-use crate::check::document::{Node, Value};
+use crate::check::document::Node;
 use crate::check::facts::Facts;
 use crate::check::facts::Parsed;
 use crate::check::rule::{Found, Severity};
-use crate::compat::{Version, crictl};
+use crate::compat::crictl;
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -66,12 +66,7 @@ fn root<'f>(facts: &'f Facts<'_>) -> Option<&'f Node> {
 
 fn keys(facts: &Facts<'_>, found: &mut Found<'_>) {
     let version = facts.versions.crictl.as_ref().map(|said| said.version);
-    let lenient = Version {
-        major: 1,
-        minor: 19,
-        patch: 0,
-    };
-    if version.is_some_and(|version| version < lenient) {
+    if version.is_some_and(|version| version < crictl::STRICT) {
         return;
     }
     for (key, node) in root(facts).into_iter().flat_map(|root| root.entries()) {
@@ -132,15 +127,9 @@ fn broken(facts: &Facts<'_>, found: &mut Found<'_>) {
         Err(broken) => found.in_text(parsed.text, broken.span.start, broken.why.clone()),
         Ok(root) => {
             for (key, node) in root.entries() {
-                let fits = match key {
-                    "timeout" | "max-retries" => node.integer().is_some(),
-                    "debug" | "pull-image-on-create" | "disable-pull-on-run" => {
-                        matches!(node.value, Value::Boolean(_))
-                    }
-                    _ => true,
-                };
-                if !fits {
-                    found.at_value(node, format!("`{key}` cannot be `{}`", node.shown()));
+                let known = crictl::keys().iter().find(|known| known.name == key);
+                if let Some(known) = known.filter(|known| !known.kind.fits(&node.json())) {
+                    found.at_value(node, format!("`{key}` should be {}", known.kind.name()));
                 }
             }
         }

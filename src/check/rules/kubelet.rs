@@ -1,7 +1,7 @@
 //! kubelet: flags and fields that its version has, cgroups, the runtime's socket.
 
 use super::{Rule, nearest};
-use crate::check::document::Node;
+use crate::check::document::{Node, Value};
 use crate::check::facts::Facts;
 use crate::check::facts::kubelet::Flag;
 use crate::check::rule::{Found, Severity};
@@ -164,6 +164,15 @@ pub(super) const RULES: &[Rule] = &[
         check: missing,
     },
     Rule {
+        id: "ND-KUB-016",
+        severity: Severity::Error,
+        title: "a value of another type than kubelet expects",
+        why: "kubelet exits on a configuration that it cannot decode.",
+        fix: "write a value of the type named",
+        sources: &["src/compat/kubelet/fields.toml"],
+        check: types,
+    },
+    Rule {
         id: "ND-KUB-015",
         severity: Severity::Note,
         title: "a kubelet flag that is deprecated",
@@ -193,51 +202,78 @@ fn every<'f>(facts: &'f Facts<'_>) -> impl Iterator<Item = &'f Flag> {
 }
 
 fn flags(facts: &Facts<'_>, found: &mut Found<'_>) {
-    let Some((number, _)) = minor(facts) else {
+    let Some((number, row)) = minor(facts) else {
         return;
     };
     for flag in every(facts) {
-        let Some(known) = kubelet::flag(&flag.name) else {
-            continue;
-        };
-        if known.is_in(number) {
-            continue;
-        }
-        let when = match (known.from, known.until) {
-            (_, Some(until)) if until <= number => format!("it was removed by 1.{until}"),
-            (Some(from), _) => format!("it came with 1.{from}"),
-            _ => continue,
+        let name = &flag.name;
+        let known = kubelet::flag(name);
+        let why = match (kubelet::has_flag(name, number), known) {
+            (Some(true), _) => continue,
+            (Some(false), Some(known)) => match (known.from, known.until) {
+                (_, Some(until)) if until <= number => format!("it was removed by 1.{until}"),
+                (Some(from), _) => format!("it came with 1.{from}"),
+                _ => continue,
+            },
+            // A minor beyond the tables may have flags that they do not have.
+            _ if row.minor != number => continue,
+            _ => {
+                let near = nearest(name, kubelet::flags());
+                near.map_or_else(
+                    || "no kubelet has".to_owned(),
+                    |near| format!("did you mean `--{near}`?"),
+                )
+            }
         };
         found.in_text(
             flag.text,
             flag.at,
-            format!("kubelet 1.{number} has no flag `--{}`: {when}", flag.name),
+            format!("kubelet 1.{number} has no flag `--{name}`: {why}"),
         );
     }
 }
 
 fn fields(facts: &Facts<'_>, found: &mut Found<'_>) {
-    const OWN: [&str; 2] = ["apiVersion", "kind"];
     let known_minor = minor(facts).filter(|(number, row)| *number == row.minor);
     for (name, node) in facts.kubelet.fields() {
         if OWN.contains(&name) {
             continue;
         }
         match (kubelet::field(name), facts.minor()) {
-            (Some(from), Some(number)) if from > number => {
+            (Some(field), Some(number)) if field.from > number => {
                 found.at(
                     node,
-                    format!("kubelet 1.{number} has no field `{name}`: it came with 1.{from}"),
+                    format!(
+                        "kubelet 1.{number} has no field `{name}`: it came with 1.{}",
+                        field.from
+                    ),
                 );
             }
             (None, number) if known_minor.is_some() || number.is_none() => {
-                let near = nearest(name, kubelet::fields());
+                let near = nearest(
+                    name,
+                    kubelet::fields().iter().map(|field| field.name.as_str()),
+                );
                 let near = near
                     .map(|near| format!("; did you mean `{near}`?"))
                     .unwrap_or_default();
                 found.at(node, format!("no kubelet has a field `{name}`{near}"));
             }
             _ => {}
+        }
+    }
+}
+
+/// What every object of Kubernetes has.
+const OWN: [&str; 2] = ["apiVersion", "kind"];
+
+fn types(facts: &Facts<'_>, found: &mut Found<'_>) {
+    for (name, node) in facts.kubelet.fields() {
+        if let Some(field) = kubelet::field(name)
+            && node.value != Value::Null
+            && !field.kind.fits(&node.json())
+        {
+            found.at_value(node, format!("`{name}` should be {}", field.kind.name()));
         }
     }
 }
@@ -434,7 +470,7 @@ fn drop_ins(facts: &Facts<'_>, found: &mut Found<'_>) {
     let (Some((number, row)), Some(flag)) = (minor(facts), facts.kubelet.flag("config-dir")) else {
         return;
     };
-    if number >= 28 && !row.config_drop_ins {
+    if number >= 28 && !row.config_drop_ins.are_usable() {
         found.in_text(
             flag.text,
             flag.at,
@@ -517,13 +553,13 @@ fn deprecated(facts: &Facts<'_>, found: &mut Found<'_>) {
     let Some((number, row)) = minor(facts) else {
         return;
     };
-    if !row.config_drop_ins {
+    if !row.config_drop_ins.are_usable() {
         return;
     }
     for flag in every(facts) {
-        let known = kubelet::flag(&flag.name).filter(|known| known.is_in(number));
-        if let Some(field) = known.and_then(|known| known.field.as_deref())
-            && kubelet::field(field).is_some_and(|from| from <= number)
+        if let Some(field) = kubelet::field_of(&flag.name)
+            .filter(|_| kubelet::has_flag(&flag.name, number) == Some(true))
+            && kubelet::field(field).is_some_and(|field| field.from <= number)
         {
             found.in_text(
                 flag.text,

@@ -1,13 +1,11 @@
 //! Versions that go together, and how long they are supported.
 
-use jiff::civil::Date;
-
 use super::Rule;
 use crate::check::facts::Facts;
 use crate::check::rule::{Found, Severity};
 use crate::check::subject::Said;
 use crate::compat::containerd::Support;
-use crate::compat::{Version, containerd, kubernetes, support};
+use crate::compat::{Version, companions, containerd, kubernetes};
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -173,20 +171,16 @@ fn crictl(facts: &Facts<'_>, found: &mut Found<'_>) {
 }
 
 fn runc(facts: &Facts<'_>, found: &mut Found<'_>) {
-    let wanted = Version {
-        major: 1,
-        minor: 2,
-        patch: 0,
+    let (Some(said), Some(line)) = (&facts.versions.runc, facts.containerd.line()) else {
+        return;
     };
-    if let Some(said) = &facts.versions.runc
-        && facts.containerd.from(2, 0)
-        && said.version < wanted
-    {
-        place(
-            said,
-            format!("runc {} with containerd 2", said.version),
-            found,
+    let need = companions::needs(line).find(|need| need.program == "runc");
+    if let Some(need) = need.filter(|need| said.version < need.least) {
+        let message = format!(
+            "runc {}, and containerd {line} wants {}: {}",
+            said.version, need.least, need.about
         );
+        place(said, message, found);
     }
 }
 
@@ -194,7 +188,6 @@ fn ended(facts: &Facts<'_>, found: &mut Found<'_>) {
     let Some(today) = facts.subject.date else {
         return;
     };
-    let over = |day: &str| day.parse::<Date>().is_ok_and(|day| day < today);
     if let Some(said) = &facts.versions.containerd {
         match containerd::line(said.version) {
             Some(known) if !known.newer && known.row.support(today) == Support::Over => {
@@ -218,7 +211,11 @@ fn ended(facts: &Facts<'_>, found: &mut Found<'_>) {
         }
     }
     if let (Some(said), Some(number)) = (&facts.versions.kubernetes, facts.minor())
-        && let Some(day) = support::kubernetes_until(number).filter(|day| over(day))
+        && let Some(known) = kubernetes::minor(number).filter(|known| !known.newer)
+        && let Some(day) = known
+            .row
+            .ended
+            .filter(|_| known.row.is_supported(today) == Some(false))
     {
         place(
             said,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Rule;
-use crate::check::document::{Node, Value};
+use crate::check::document::Node;
 use crate::check::facts::Facts;
 use crate::check::rule::{Found, Severity};
 use crate::compat::{Version, hosts};
@@ -228,41 +228,31 @@ fn host(node: &Node, version: Option<Version>, found: &mut Found<'_>) {
         let Some(key) = hosts::key(name) else {
             continue;
         };
-        let fits = match &*key.shape {
-            "list" => matches!(value.value, Value::List(_)),
-            "boolean" => matches!(value.value, Value::Boolean(_)),
-            "table" => matches!(value.value, Value::Table(_)),
-            "text" => matches!(value.value, Value::Text(_)),
-            _ => matches!(value.value, Value::Text(_) | Value::List(_)),
-        };
-        if !fits {
-            found.at_value(
-                value,
-                format!("`{name}` should be {}", with_article(&key.shape)),
-            );
+        if !key.fits(&value.json()) {
+            let kinds: Vec<_> = key.kind.iter().map(|kind| kind.name()).collect();
+            found.at_value(value, format!("`{name}` should be {}", kinds.join(" or ")));
         }
         if name == "capabilities" {
             for item in value.items() {
-                let word = item.shown();
-                match (hosts::capability(&word), version) {
+                let word = item.shown().to_lowercase();
+                let known = hosts::capabilities()
+                    .iter()
+                    .find(|known| known.name == word);
+                match (known, version) {
                     (None, _) => found.at_value(item, format!("there is no capability `{word}`")),
-                    (Some(from), Some(version)) if version < from => {
+                    (Some(known), Some(version)) if version < known.from => {
                         found.at_value(
                             item,
-                            format!("the capability `{word}` came with containerd {from}"),
+                            format!(
+                                "the capability `{word}` came with containerd {}",
+                                known.from
+                            ),
                         );
                     }
                     _ => {}
                 }
             }
         }
-    }
-}
-
-fn with_article(shape: &str) -> String {
-    match shape {
-        "boolean" => "true or false".into(),
-        _ => format!("a {shape}"),
     }
 }
 
@@ -276,11 +266,16 @@ fn hosts_keys(facts: &Facts<'_>, found: &mut Found<'_>) {
             .into_iter()
             .flat_map(Node::entries)
             .map(|(_, node)| node);
-        for node in std::iter::once(&root).chain(hosts) {
+        for (number, node) in std::iter::once(&root).chain(hosts).enumerate() {
             for (name, value) in node.entries() {
-                let top = std::ptr::eq(node, &root) && ["server", "host"].contains(&name);
                 match (hosts::key(name), facts.containerd.version) {
-                    (None, _) if !top => found.at(value, format!("`{name}`")),
+                    (None, _) => found.at(value, format!("`{name}`")),
+                    (Some(key), _) if key.top && number > 0 => {
+                        found.at(
+                            value,
+                            format!("`{name}` stands at the top of the file only"),
+                        );
+                    }
                     (Some(key), Some(version)) if version < key.from => {
                         found.at(value, format!("`{name}` came with containerd {}", key.from));
                     }
