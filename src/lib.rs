@@ -15,6 +15,7 @@ pub mod layer;
 pub mod lock;
 pub mod node;
 pub mod profile;
+pub mod registry;
 pub mod report;
 pub mod sandbox;
 pub mod source;

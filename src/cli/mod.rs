@@ -9,6 +9,9 @@ mod failure;
 mod init;
 mod lock;
 mod manual;
+mod pull;
+mod push;
+mod registry;
 mod show;
 mod sources;
 mod store;
@@ -77,6 +80,8 @@ fn run(context: &Context, verb: Verb) -> Result<Outcome> {
         Verb::Vendor(arguments) => vendor::run(context, &arguments),
         Verb::Show(arguments) => show::run(context, &arguments),
         Verb::Diff(arguments) => diff::run(context, &arguments),
+        Verb::Push(arguments) => push::run(context, &arguments),
+        Verb::Pull(arguments) => pull::run(context, &arguments),
         Verb::Init(arguments) => init::run(context, &arguments),
         Verb::Schema => init::print_schema(),
         Verb::Store(arguments) => store::run(context, &arguments),

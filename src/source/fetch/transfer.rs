@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use reqwest::Url;
@@ -30,12 +31,12 @@ pub(super) enum Sort {
 }
 
 /// Gets `item` into the store, counting bytes into `received`.
-pub(super) async fn fetch(inner: &Inner, item: &Download, received: &AtomicU64) -> Result<()> {
+pub(super) async fn fetch(inner: &Inner, item: &Download, received: &Arc<AtomicU64>) -> Result<()> {
     let _slot =
         inner.slots.acquire().await.map_err(|error| {
             Error::new(Kind::Network, format!("fetching `{}`: {error}", item.name))
         })?;
-    let mut progress = Progress::new(received);
+    let progress = Progress::new(received);
     let Some(mut partial) = Partial::open(&inner.store, item.digest, item.size).await? else {
         progress.reach(item.size.unwrap_or(0));
         return Ok(());
@@ -44,7 +45,7 @@ pub(super) async fn fetch(inner: &Inner, item: &Download, received: &AtomicU64) 
     let mut failures = Vec::new();
     for url in &item.urls {
         let address = Address::parse(url)?;
-        match from_address(inner, item, &address, &mut partial, &mut progress).await? {
+        match from_address(inner, item, &address, &mut partial, &progress).await? {
             None => return Ok(()),
             Some(failure) => failures.push(failure),
         }
@@ -61,7 +62,7 @@ async fn from_address(
     item: &Download,
     address: &Address,
     partial: &mut Partial,
-    progress: &mut Progress<'_>,
+    progress: &Progress,
 ) -> Result<Option<Failure>> {
     let failure = |why: String, sort| {
         Ok(Some(Failure {
@@ -120,7 +121,7 @@ async fn over_http(
     inner: &Inner,
     url: &Url,
     partial: &mut Partial,
-    progress: &mut Progress<'_>,
+    progress: &Progress,
 ) -> Result<Outcome> {
     let client = inner.client()?;
     match client.get(url, partial.position()).await {
@@ -135,7 +136,7 @@ fn from_file(
     inner: &Inner,
     path: &Path,
     partial: &mut Partial,
-    progress: &mut Progress<'_>,
+    progress: &Progress,
 ) -> Result<Outcome> {
     let open = || -> io::Result<File> {
         let mut file = File::open(path)?;
