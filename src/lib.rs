@@ -17,6 +17,7 @@ pub mod layer;
 pub mod lock;
 pub mod node;
 pub mod profile;
+pub mod registry;
 pub mod report;
 pub mod sandbox;
 pub mod source;
