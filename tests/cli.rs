@@ -70,6 +70,8 @@ fn help() {
       vendor       Keep all that a lock names in a folder that builds can use as their only source
       show         Show what an image is made of
       diff         Show what differs between two images, and what a node must download
+      export       Make root images and archives from an image, for machines to boot
+      same-root    Say whether images and root images have the same root
       init         Write a small commented profile
       schema       Print the JSON schema of profiles
       store        Look into the store, or make room in it
@@ -278,6 +280,8 @@ fn usage_errors() {
       vendor       Keep all that a lock names in a folder that builds can use as their only source
       show         Show what an image is made of
       diff         Show what differs between two images, and what a node must download
+      export       Make root images and archives from an image, for machines to boot
+      same-root    Say whether images and root images have the same root
       init         Write a small commented profile
       schema       Print the JSON schema of profiles
       store        Look into the store, or make room in it

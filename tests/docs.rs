@@ -349,6 +349,7 @@ fn json_is_described() {
     let page = read("docs/formats/json.md");
     let described: BTreeSet<&str> = quoted(&page).collect();
     let mut sources = files("src/cli", ".rs");
+    sources.extend(files("src/bundle", ".rs"));
     sources.extend(files("src/report", ".rs"));
     sources.extend(files("examples/bench", ".rs"));
     sources.push("examples/boot/report.rs".into());
