@@ -7,6 +7,7 @@
 pub mod build;
 pub mod cli;
 pub mod compat;
+pub mod cri;
 pub mod digest;
 pub mod error;
 pub mod image;
