@@ -3,6 +3,7 @@
 #![expect(clippy::print_stderr, reason = "tests say what they leave out")]
 #![expect(dead_code, reason = "each test program uses its own part of this")]
 
+pub mod containerd;
 pub mod mirror;
 
 use std::fs;
