@@ -20,7 +20,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use super::common::{nodelith, profile, run, scratch};
+use super::{nodelith, profile, run, scratch};
 
 /// A Debian suite, with its containerd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,7 +105,7 @@ impl Suite {
         fs::create_dir_all(&folder).unwrap();
         let text = format!(
             "name = \"containerd\"\narchitecture = \"amd64\"\n[debian]\nsuite = \"{}\"\npackages = \
-             [\"busybox-static\", \"catatonit\", \"containerd\", \"containernetworking-plugins\", \"iptables\"]\n\
+             [\"busybox-static\", \"catatonit\", \"containerd\", \"containernetworking-plugins\"]\n\
              exclude = {{ documentation = true, man-pages = true, locales = true }}\n",
             self.name()
         );
@@ -224,7 +224,14 @@ impl Daemon {
         let mut command = Command::new("nsenter");
         command
             .arg(format!("--target={}", self.init))
-            .args(["--mount", "--net", "--pid", "--ipc", "--uts", "--root", "--wd=/test"])
+            .args([
+                "--mount",
+                "--net",
+                "--pid",
+                "--ipc",
+                "--uts",
+                "--root",
+            ])
             .arg(program)
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin");
@@ -249,16 +256,25 @@ impl Daemon {
         self.inside("/test/crictl")
     }
 
-    /// Puts an image of one program into containerd's store.
+    /// A program of the daemon's root, seen from outside.
+    pub fn program(&self, path: &str) -> PathBuf {
+        self.suite.root().join(path)
+    }
+
+    /// Puts the image of an archive into containerd's store.
     pub fn import(&self, archive: &Path) {
         let name = archive.file_name().unwrap().to_str().unwrap();
         fs::copy(archive, self.test().join(name)).unwrap();
         run(self
             .inside("ctr")
-            .args(["-n", "k8s.io", "images", "import", "--local"].iter().filter(
-                // Only there where importing by the transfer service is the default.
-                |flag| **flag != "--local" || self.suite == Suite::Forky,
-            ))
+            .args(
+                ["-n", "k8s.io", "images", "import", "--local"]
+                    .iter()
+                    .filter(
+                        // Only there where importing by the transfer service is the default.
+                        |flag| **flag != "--local" || self.suite == Suite::Forky,
+                    ),
+            )
             .arg(format!("/test/{name}")));
     }
 
@@ -305,7 +321,11 @@ pub const CGROUP: &str = "/nodelith-test";
 
 /// Removes the cgroups that nothing is in any more.
 fn remove_cgroups() {
-    for hierarchy in fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
+    for hierarchy in fs::read_dir("/sys/fs/cgroup")
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
         remove_cgroup(&hierarchy.path().join(&CGROUP[1..]));
     }
     remove_cgroup(&Path::new("/sys/fs/cgroup").join(&CGROUP[1..]));
