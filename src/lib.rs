@@ -5,15 +5,19 @@
 //! CONTRIBUTING.md for the plan of the house; imports run downwards only.
 
 pub mod build;
+pub mod bundle;
+pub mod check;
 pub mod cli;
 pub mod compat;
 pub mod digest;
 pub mod error;
+pub mod http;
 pub mod image;
 pub mod layer;
 pub mod lock;
 pub mod node;
 pub mod profile;
+pub mod registry;
 pub mod report;
 pub mod sandbox;
 pub mod source;

@@ -43,9 +43,9 @@ fn docker(draft: &Draft<'_>) -> Result<()> {
 
 /// The row of the node's containerd.
 pub(super) fn line(draft: &mut Draft<'_>, version: Version) -> Result<&'static containerd::Row> {
-    let Some(Known { row, newer }) = containerd::line(version) else {
-        let oldest = containerd::lines().first();
-        let oldest = oldest.map(|row| row.line.to_string()).unwrap_or_default();
+    let oldest = containerd::oldest_configured();
+    let known = containerd::line(version).filter(|known| known.row.line >= oldest);
+    let Some(Known { row, newer }) = known else {
         return Err(draft
             .refuse(
                 format!("containerd {version} is too old: {oldest} is the oldest line that can be configured"),
@@ -99,7 +99,7 @@ fn pair(
         );
         let fitting: Vec<String> = containerd::lines()
             .iter()
-            .filter(|row| minor.speaks_with(row))
+            .filter(|row| row.line >= containerd::oldest_configured() && minor.speaks_with(row))
             .map(|row| row.line.to_string())
             .collect();
         let how = match draft.profile.containerd.source {

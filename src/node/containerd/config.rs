@@ -54,7 +54,7 @@ pub(super) fn configure(
     config.place("opt-directory", "containerd", json!(OPT))?;
     let mut table = config.table;
     let before = table.clone();
-    extra::merge(draft, row, &mut table)?;
+    extra::merge(draft, version, row, &mut table)?;
     for (setting, key, section) in ELSEWHERE {
         let location = location(setting, version);
         let location = location.iter().find(|location| {

@@ -7,7 +7,7 @@ mod registries;
 use super::components::Components;
 use super::draft::Draft;
 use super::pairs;
-use crate::compat::{Version, containerd, kubernetes};
+use crate::compat::{containerd, kubernetes};
 use crate::error::Result;
 use crate::profile::file::{Containerd, ReleaseSource};
 
@@ -62,19 +62,24 @@ pub(super) fn sandbox_image(
         return Ok(String::new());
     };
     if let Some(image) = &draft.profile.pause.image {
-        if let Some(fixed) = with_digest(image, version) {
+        let fault = containerd::fault("sandbox-image-with-digest", version);
+        if let Some(fault) = fault.filter(|_| image.contains('@')) {
             let message = format!(
                 "containerd {version} does not find a sandbox image that has tag and digest"
             );
+            let fixed = fault
+                .below
+                .map(|below| format!(", or use containerd {below}"));
+            let fixed = fixed.unwrap_or_default();
             return Err(draft
                 .refuse(message, &["pause", "image"], image)
-                .hint(format!("take the digest out, or use containerd {fixed}")));
+                .hint(format!("{}{fixed}", fault.instead)));
         }
         return Ok(image.to_string());
     }
     Ok(match pairs::minor(draft, components)? {
         Some((_, minor)) => minor.pause(),
-        None => kubernetes::pause(&row.pause),
+        None => kubernetes::pause(row.pause(version)),
     })
 }
 
@@ -82,14 +87,6 @@ pub(super) fn sandbox_image(
 pub(super) fn snapshotter<'a>(draft: &Draft<'a>) -> &'a str {
     let said = draft.profile.containerd.snapshotter.as_deref();
     said.unwrap_or("overlayfs")
-}
-
-/// The release that is free of the fault with digests, where this one has it.
-fn with_digest(image: &str, version: Version) -> Option<Version> {
-    image
-        .contains('@')
-        .then(|| containerd::fault("sandbox-image-with-digest", version))
-        .flatten()
 }
 
 /// The unit of a containerd that comes as a release, whose archive has none.

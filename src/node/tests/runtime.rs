@@ -293,15 +293,15 @@ fn settings_that_a_version_does_not_have() {
     "#);
     let plugin = "[containerd.extra.plugins.\"io.containerd.cri.v1.images\"]\nx = 1";
     assert_snapshot!(with(plugin, "1.7.24"), @r#"
-    containerd 1.7 has no plug-in `io.containerd.cri.v1.images`
+    containerd 1.7.24 does not know `plugins.io.containerd.cri.v1.images`
     8:27: "io.containerd.cri.v1.images"
-    hint: it came with 2.0
+    hint: it came with 2.0.0
     "#);
     let plugin = "[containerd.extra.plugins.\"io.containerd.grpc.v1.cri\"]\nsandbox_image = \"x\"";
     assert_snapshot!(with(plugin, "2.1.9"), @r"
-    containerd 2.1 does not read `sandbox_image` of `io.containerd.grpc.v1.cri`
+    containerd 2.1 does not read `plugins.io.containerd.grpc.v1.cri.sandbox_image`
     9:1: sandbox_image
-    hint: from 2.0 on the settings of CRI are in `io.containerd.cri.v1.images` and `io.containerd.cri.v1.runtime`
+    hint: it reads that at `plugins.io.containerd.cri.v1.images.pinned_images.sandbox`
     ");
     let digest = format!(
         "[pause]\nimage = \"r.example/pause:3.10@sha256:{}\"",

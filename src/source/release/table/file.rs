@@ -10,8 +10,8 @@ use super::{Layout, Releases, Row, is_line, quoted};
 use crate::compat::Version;
 use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Place, Result};
+use crate::http::redact;
 use crate::profile::explain::nearest;
-use crate::source::fetch::redact;
 
 const BUILT_IN: &str = include_str!("../releases.toml");
 
