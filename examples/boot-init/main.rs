@@ -6,7 +6,6 @@
 //! what is kept of `/etc`.
 
 #![expect(clippy::print_stderr, reason = "what it says goes to the console")]
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test may panic"))]
 
 mod copy;
 mod devices;

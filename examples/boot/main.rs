@@ -6,7 +6,6 @@
     clippy::print_stderr,
     reason = "a program that talks to people"
 )]
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test may panic"))]
 
 mod checks;
 mod cpio;

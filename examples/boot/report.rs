@@ -110,8 +110,7 @@ pub fn json(reports: &[Report]) -> Value {
         })
     };
     json!({
-        "schema": "nodelith.boot",
-        "version": 1,
+        "schema": "nodelith.boot", "version": 1,
         "passed": reports.iter().all(Report::passed),
         "images": reports.iter().map(report).collect::<Vec<_>>(),
     })
