@@ -14,6 +14,7 @@ pub mod excludes;
 mod files;
 pub mod layers;
 pub mod pause;
+pub mod preview;
 mod programs;
 mod root;
 

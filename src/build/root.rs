@@ -22,6 +22,7 @@ use crate::sandbox::{self, Chosen, Chroot};
 use crate::source::debian::root::assemble::{Progress, Runner};
 use crate::source::debian::root::{self, Job, Root};
 use crate::source::fetch::Download;
+use crate::store::Store;
 
 impl Builder<'_> {
     /// The configured root of the pinned packages, and the layers of it that
@@ -33,28 +34,14 @@ impl Builder<'_> {
         pinned: &Pinned,
         reserved: usize,
     ) -> Result<(Root, BTreeSet<Digest>)> {
-        let debian = profile.debian.as_ref().ok_or_else(|| {
-            Error::new(
-                Kind::Usage,
-                "a root from `[base.image]` cannot be built yet",
-            )
-            .hint("use `[debian]`")
-        })?;
-        let mut job = Job {
-            store: self.store.root().to_owned(),
-            scratch: Default::default(),
-            log: Default::default(),
-            architecture: architecture.to_owned(),
-            packages: pinned
-                .package
-                .iter()
-                .map(|package| package.digest)
-                .collect(),
-            excludes: patterns(&debian.exclude),
-            source_date_epoch: pinned.source_date_epoch,
-            layer_limit: usize::from(profile.image.layers).saturating_sub(reserved),
-            threads: self.threads,
-        };
+        let mut job = job(
+            self.store,
+            profile,
+            architecture,
+            pinned,
+            reserved,
+            self.threads,
+        )?;
         if let Some(root) = job.recorded(self.store) {
             return Ok((root, BTreeSet::new()));
         }
@@ -183,6 +170,42 @@ impl Builder<'_> {
         crate::store::write_atomic(&kept, &text).ok()?;
         Some(kept.display().to_string())
     }
+}
+
+/// What the root of the pinned packages depends on.
+///
+/// # Errors
+/// When the profile's root does not come from packages.
+pub(super) fn job(
+    store: &Store,
+    profile: &Profile,
+    architecture: &str,
+    pinned: &Pinned,
+    reserved: usize,
+    threads: usize,
+) -> Result<Job> {
+    let debian = profile.debian.as_ref().ok_or_else(|| {
+        Error::new(
+            Kind::Usage,
+            "a root from `[base.image]` cannot be built yet",
+        )
+        .hint("use `[debian]`")
+    })?;
+    Ok(Job {
+        store: store.root().to_owned(),
+        scratch: Default::default(),
+        log: Default::default(),
+        architecture: architecture.to_owned(),
+        packages: pinned
+            .package
+            .iter()
+            .map(|package| package.digest)
+            .collect(),
+        excludes: patterns(&debian.exclude),
+        source_date_epoch: pinned.source_date_epoch,
+        layer_limit: usize::from(profile.image.layers).saturating_sub(reserved),
+        threads,
+    })
 }
 
 /// The sandbox's worker: makes the root that the job on standard input names.

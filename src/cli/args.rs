@@ -57,10 +57,16 @@ pub enum Verb {
     Lock(Lock),
     /// Keep all that a lock names in a folder that builds can use as their only source
     Vendor(Vendor),
+    /// Find what is wrong with a node image, anybody's
+    Check(Check),
     /// Show what an image is made of
     Show(Show),
     /// Show what differs between two images, and what a node must download
     Diff(Diff),
+    /// Make root images and archives from an image, for machines to boot
+    Export(Export),
+    /// Say whether images and root images have the same root
+    SameRoot(SameRoot),
     /// Write a small commented profile
     Init(Init),
     /// Print the JSON schema of profiles
@@ -230,6 +236,98 @@ pub struct Vendor {
     pub(crate) sources: Sources,
 }
 
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// A profile, an image (`oci:DIR[:TAG]`, `oci-archive:FILE`), a root directory, or a tar archive of one
+    #[arg(value_name = "TARGET")]
+    pub target: Option<String>,
+    /// Architecture, where the target has several
+    #[arg(long, value_name = "ARCH")]
+    pub arch: Option<String>,
+    /// The lock of a profile [default: PROFILE with the ending `.lock.toml`]
+    #[arg(long, value_name = "FILE")]
+    pub lock: Option<PathBuf>,
+    /// Day for which support is judged [default: today]
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub date: Option<jiff::civil::Date>,
+    /// File of findings that are accepted
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+    /// The least finding for which the exit status is 1
+    #[arg(long, value_enum, value_name = "SEVERITY", default_value_t)]
+    pub fail_on: FailOn,
+    /// How findings are printed
+    #[arg(long, value_enum, default_value_t)]
+    pub format: CheckFormat,
+    /// Say what a rule is about
+    #[arg(long, value_name = "ID", exclusive = true)]
+    pub explain: Option<String>,
+    /// List all rules
+    #[arg(long, conflicts_with = "target")]
+    pub list: bool,
+    #[command(flatten)]
+    pub(crate) files: CheckFiles,
+}
+
+/// Loose files to look at, and versions that are known.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Files and versions")]
+pub struct CheckFiles {
+    /// containerd's config.toml
+    #[arg(long, value_name = "FILE")]
+    pub containerd_config: Option<PathBuf>,
+    /// kubelet's flags: a file that holds them, or the flags themselves
+    #[arg(long, value_name = "FILE|FLAGS", allow_hyphen_values = true)]
+    pub kubelet_flags: Option<String>,
+    /// kubelet's configuration
+    #[arg(long, value_name = "FILE")]
+    pub kubelet_config: Option<PathBuf>,
+    /// crictl's configuration
+    #[arg(long, value_name = "FILE")]
+    pub crictl_config: Option<PathBuf>,
+    /// containerd's version, where the target does not say or is wrong
+    #[arg(long, value_name = "VERSION")]
+    pub containerd_version: Option<crate::compat::Version>,
+    /// Kubernetes' version, where the target does not say or is wrong
+    #[arg(long, value_name = "VERSION")]
+    pub kubernetes_version: Option<crate::compat::Version>,
+    /// crictl's version, where the target does not say or is wrong
+    #[arg(long, value_name = "VERSION")]
+    pub crictl_version: Option<crate::compat::Version>,
+}
+
+/// The least finding that fails.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// What keeps the node from working
+    #[default]
+    Error,
+    /// What works now and fails later, too
+    Warning,
+    /// What is worth knowing, too
+    Note,
+    /// Nothing
+    Never,
+}
+
+/// How findings are printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    /// For people
+    #[default]
+    Table,
+    /// As `--json`
+    Json,
+    /// SARIF 2.1.0, for code hosts
+    Sarif,
+    /// JUnit, for build servers
+    Junit,
+    /// The catalogue as a page
+    #[value(hide = true)]
+    Markdown,
+}
+
 /// Arguments of `show`.
 #[derive(Debug, Args)]
 pub struct Show {
@@ -262,6 +360,53 @@ pub struct Diff {
     /// Exit with status 1 if anything differs
     #[arg(long)]
     pub exit_code: bool,
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// An image: `oci:DIR[:TAG]`, `oci-archive:FILE`, or a path
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+    /// What to make of it (several with commas)
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        required = true,
+        value_delimiter = ','
+    )]
+    pub to: Vec<ExportFormat>,
+    /// Folder of the files
+    #[arg(long, short, value_name = "DIR")]
+    pub output: PathBuf,
+    /// Architecture, where the image has several
+    #[arg(long, value_name = "ARCH")]
+    pub arch: Option<String>,
+}
+
+/// What an image can be made into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// The whole root as one tar: root.tar
+    Tar,
+    /// A read-only root file system: root.erofs
+    Erofs,
+    /// dm-verity's hashes over it: root.verity, with root.erofs
+    Verity,
+    /// The root as squashfs: root.squashfs (needs `mksquashfs`)
+    Squashfs,
+}
+
+/// Arguments of `same-root`.
+#[derive(Debug, Args)]
+pub struct SameRoot {
+    /// Images (`oci:DIR[:TAG]`, `oci-archive:FILE`, or a path) and files with a root image
+    #[arg(value_name = "IMAGE", required = true)]
+    pub images: Vec<String>,
+    /// Architecture, where images have several
+    #[arg(long, value_name = "ARCH")]
+    pub arch: Option<String>,
 }
 
 /// Arguments of `init`.
