@@ -47,5 +47,6 @@ pub fn check(subject: &Subject) -> Vec<Finding> {
 #[must_use]
 pub fn count(findings: &[Finding], severity: Severity) -> usize {
     let open = findings.iter().filter(|finding| finding.accepted.is_none());
-    open.filter(|finding| finding.rule.severity == severity).count()
+    open.filter(|finding| finding.rule.severity == severity)
+        .count()
 }

@@ -33,7 +33,8 @@ impl Composed {
             root.entries.remove(path);
         }
         let added = self.added.entries.iter();
-        root.entries.extend(added.map(|(path, entry)| (path.clone(), entry.clone())));
+        root.entries
+            .extend(added.map(|(path, entry)| (path.clone(), entry.clone())));
         root
     }
 }

@@ -63,7 +63,9 @@ pub fn preview(
         profile.authorities.clear();
         let configuration = configure(&profile, &Tree::default(), &BTreeMap::new())?;
         return Ok(Preview {
-            tree: Tree { entries: configuration.entries },
+            tree: Tree {
+                entries: configuration.entries,
+            },
             texts: BTreeMap::new(),
             components,
             whole: false,

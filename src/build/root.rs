@@ -34,7 +34,14 @@ impl Builder<'_> {
         pinned: &Pinned,
         reserved: usize,
     ) -> Result<(Root, BTreeSet<Digest>)> {
-        let mut job = job(self.store, profile, architecture, pinned, reserved, self.threads)?;
+        let mut job = job(
+            self.store,
+            profile,
+            architecture,
+            pinned,
+            reserved,
+            self.threads,
+        )?;
         if let Some(root) = job.recorded(self.store) {
             return Ok((root, BTreeSet::new()));
         }

@@ -79,8 +79,11 @@ impl Baseline {
                     .hint("`nodelith check --list` names them all"));
             };
             if accept.reason.get_ref().trim().is_empty() {
-                return Err(refuse("a finding is accepted without a reason".into(), accept.reason.span())
-                    .hint("say why, for whoever reads this next"));
+                return Err(refuse(
+                    "a finding is accepted without a reason".into(),
+                    accept.reason.span(),
+                )
+                .hint("say why, for whoever reads this next"));
             }
             let place = accept.place.as_ref().map(|pattern| {
                 Glob::new(pattern.get_ref())

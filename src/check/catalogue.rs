@@ -58,8 +58,18 @@ pub fn page() -> String {
     for (family, rules) in FAMILIES {
         text += &format!("\n## {family}\n");
         for rule in rules {
-            text += &format!("\n### {}: {}\n\n{}. {}\n\n", rule.id, rule.title, capital(rule.severity), rule.why);
-            text += &format!("To do: {}.\n\nSources: {}.\n", rule.fix, rule.sources.join("; "));
+            text += &format!(
+                "\n### {}: {}\n\n{}. {}\n\n",
+                rule.id,
+                rule.title,
+                capital(rule.severity),
+                rule.why
+            );
+            text += &format!(
+                "To do: {}.\n\nSources: {}.\n",
+                rule.fix,
+                rule.sources.join("; ")
+            );
         }
     }
     text
@@ -68,7 +78,11 @@ pub fn page() -> String {
 /// One rule, for people.
 #[must_use]
 pub fn explanation(rule: &Rule) -> String {
-    let sources: Vec<_> = rule.sources.iter().map(|source| format!("  {source}")).collect();
+    let sources: Vec<_> = rule
+        .sources
+        .iter()
+        .map(|source| format!("  {source}"))
+        .collect();
     format!(
         "{} ({}): {}\n\n{}\n\nto do: {}\n\nsources:\n{}",
         rule.id,

@@ -139,7 +139,10 @@ impl Node {
     #[must_use]
     pub fn json(&self) -> serde_json::Value {
         match &self.value {
-            Value::Table(table) => table.iter().map(|(key, node)| (key.clone(), node.json())).collect(),
+            Value::Table(table) => table
+                .iter()
+                .map(|(key, node)| (key.clone(), node.json()))
+                .collect(),
             Value::List(items) => items.iter().map(Self::json).collect(),
             Value::Text(text) => text.clone().into(),
             Value::Integer(number) => (*number).into(),

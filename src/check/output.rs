@@ -36,7 +36,9 @@ impl Report<'_> {
             ("runc", versions.runc),
             ("cni", versions.cni),
         ];
-        let known = all.into_iter().filter_map(|(name, said)| Some((name, said?)));
+        let known = all
+            .into_iter()
+            .filter_map(|(name, said)| Some((name, said?)));
         known.collect()
     }
 
@@ -46,10 +48,19 @@ impl Report<'_> {
         let versions: serde_json::Map<_, _> = self
             .versions()
             .into_iter()
-            .map(|(name, said)| (name.to_owned(), json!({"version": said.version.to_string(), "from": said.from})))
+            .map(|(name, said)| {
+                (
+                    name.to_owned(),
+                    json!({"version": said.version.to_string(), "from": said.from}),
+                )
+            })
             .collect();
         let findings: Vec<_> = self.findings.iter().map(finding).collect();
-        let accepted = self.findings.iter().filter(|finding| finding.accepted.is_some()).count();
+        let accepted = self
+            .findings
+            .iter()
+            .filter(|finding| finding.accepted.is_some())
+            .count();
         json!({
             "schema": "nodelith.check", "version": 1, "target": self.subject.name,
             "versions": versions, "findings": findings, "stale": self.stale,

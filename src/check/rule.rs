@@ -106,7 +106,10 @@ impl Place {
 /// The last border of characters up to a byte.
 fn floor(text: &str, at: usize) -> usize {
     let at = at.min(text.len());
-    (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+    (0..=at)
+        .rev()
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(0)
 }
 
 impl fmt::Display for Place {
@@ -214,7 +217,11 @@ impl<'a> Found<'a> {
 
     /// Something about a text as a whole.
     pub fn text(&mut self, text: usize, message: impl Into<String>) {
-        let shown = self.subject.texts.get(text).map(|text| Place::file(text.shown.clone()));
+        let shown = self
+            .subject
+            .texts
+            .get(text)
+            .map(|text| Place::file(text.shown.clone()));
         self.push(message.into(), shown);
     }
 }

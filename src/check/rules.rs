@@ -45,7 +45,8 @@ const ALIKE: f64 = 0.75;
 fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let alike = known.map(|other| (strsim::normalized_damerau_levenshtein(name, other), other));
     let best = alike.max_by(|a, b| a.0.total_cmp(&b.0));
-    best.filter(|(alike, _)| *alike >= ALIKE).map(|(_, other)| other)
+    best.filter(|(alike, _)| *alike >= ALIKE)
+        .map(|(_, other)| other)
 }
 
 #[cfg(test)]
@@ -59,10 +60,22 @@ mod tests {
             assert!(seen.insert(rule.id), "{}", rule.id);
             assert!(rule.id.starts_with("ND-") && rule.id.len() >= 10);
             for text in [rule.title, rule.why, rule.fix] {
-                assert!(!text.is_empty() && !text.contains("  "), "{}: {text}", rule.id);
+                assert!(
+                    !text.is_empty() && !text.contains("  "),
+                    "{}: {text}",
+                    rule.id
+                );
             }
-            assert!(!rule.title.ends_with('.') && !rule.fix.ends_with('.'), "{}", rule.id);
-            assert!(rule.why.ends_with('.') && !rule.sources.is_empty(), "{}", rule.id);
+            assert!(
+                !rule.title.ends_with('.') && !rule.fix.ends_with('.'),
+                "{}",
+                rule.id
+            );
+            assert!(
+                rule.why.ends_with('.') && !rule.sources.is_empty(),
+                "{}",
+                rule.id
+            );
         }
         assert!(by_id("nd-cri-001").is_some() && by_id("ND-CRI-999").is_none());
     }

@@ -34,12 +34,20 @@ pub(super) fn run(context: &Context, arguments: &Check) -> Result<Outcome> {
         })?;
         return Ok(Outcome::Done);
     }
-    let baseline = arguments.baseline.as_deref().map(Baseline::read).transpose()?;
+    let baseline = arguments
+        .baseline
+        .as_deref()
+        .map(Baseline::read)
+        .transpose()?;
     let subject = subject(context, arguments)?;
     let mut findings = check(&subject);
-    let stale = baseline.map(|baseline| baseline.apply(&mut findings)).unwrap_or_default();
+    let stale = baseline
+        .map(|baseline| baseline.apply(&mut findings))
+        .unwrap_or_default();
     for entry in &stale {
-        context.report.note(&format!("the baseline's entry {entry} accepts nothing any more"));
+        context.report.note(&format!(
+            "the baseline's entry {entry} accepts nothing any more"
+        ));
     }
     let report = Report {
         subject: &subject,
@@ -52,7 +60,10 @@ pub(super) fn run(context: &Context, arguments: &Check) -> Result<Outcome> {
         CheckFormat::Sarif => format!("{:#}", output::sarif(&report)),
         CheckFormat::Junit => output::junit(&report),
         CheckFormat::Markdown => {
-            return Err(Error::new(Kind::Usage, "`--format markdown` is for `--list`"));
+            return Err(Error::new(
+                Kind::Usage,
+                "`--format markdown` is for `--list`",
+            ));
         }
     })?;
     let failing: &[Severity] = match arguments.fail_on {
@@ -61,8 +72,14 @@ pub(super) fn run(context: &Context, arguments: &Check) -> Result<Outcome> {
         FailOn::Note => &Severity::ALL,
         FailOn::Never => &[],
     };
-    let failed = failing.iter().any(|severity| count(&findings, *severity) > 0);
-    Ok(if failed { Outcome::Findings } else { Outcome::Done })
+    let failed = failing
+        .iter()
+        .any(|severity| count(&findings, *severity) > 0);
+    Ok(if failed {
+        Outcome::Findings
+    } else {
+        Outcome::Done
+    })
 }
 
 fn explain(context: &Context, id: &str) -> Result<Outcome> {
@@ -71,7 +88,11 @@ fn explain(context: &Context, id: &str) -> Result<Outcome> {
             .hint("`nodelith check --list` names them all")
     })?;
     let all = output::list_json();
-    let json = all["rules"].as_array().into_iter().flatten().find(|one| one["id"] == rule.id);
+    let json = all["rules"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|one| one["id"] == rule.id);
     let json = serde_json::json!({"schema": "nodelith.rule", "version": 1, "rule": json});
     context.print(&json, &catalogue::explanation(rule))?;
     Ok(Outcome::Done)
@@ -100,7 +121,11 @@ fn subject(context: &Context, arguments: &Check) -> Result<Subject> {
         kubernetes: arguments.files.kubernetes_version,
         crictl: arguments.files.crictl_version,
     };
-    let today = || jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let today = || {
+        jiff::Timestamp::now()
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .date()
+    };
     subject.date = Some(arguments.date.unwrap_or_else(today));
     Ok(subject)
 }
@@ -108,7 +133,9 @@ fn subject(context: &Context, arguments: &Check) -> Result<Subject> {
 /// Opens a target by what it is.
 fn open(context: &Context, target: &str, arguments: &Check) -> Result<Subject> {
     let path = Path::new(target);
-    let named = ["oci:", "oci-archive:", "docker://"].iter().any(|kind| target.starts_with(kind));
+    let named = ["oci:", "oci-archive:", "docker://"]
+        .iter()
+        .any(|kind| target.starts_with(kind));
     let open_image = || image::read(&Image::open(target, arguments.arch.as_deref())?);
     if named || !path.exists() {
         return open_image();
@@ -129,7 +156,9 @@ fn open(context: &Context, target: &str, arguments: &Check) -> Result<Subject> {
             Kind::Usage,
             format!("`{target}` is in the format of `docker save`, which is not read"),
         )
-        .hint(format!("convert it: skopeo copy docker-archive:{target} oci-archive:node.tar"))),
+        .hint(format!(
+            "convert it: skopeo copy docker-archive:{target} oci-archive:node.tar"
+        ))),
     }
 }
 
@@ -139,9 +168,14 @@ fn profile(context: &Context, path: &Path, arguments: &Check) -> Result<Subject>
     let asked: Vec<String> = arguments.arch.iter().cloned().collect();
     let architectures = architectures(&profile, &asked)?;
     let architecture = architectures.first().copied().unwrap_or_default();
-    let lock = arguments.lock.clone().unwrap_or_else(|| path.with_extension("lock.toml"));
+    let lock = arguments
+        .lock
+        .clone()
+        .unwrap_or_else(|| path.with_extension("lock.toml"));
     let lock = Lock::read(&lock)?;
-    let pinned = lock.as_ref().and_then(|lock| lock.architecture.get(architecture));
+    let pinned = lock
+        .as_ref()
+        .and_then(|lock| lock.architecture.get(architecture));
     let store = context.store()?;
     let _use = store.in_use()?;
     let preview = preview(&store, &profile, architecture, pinned)?;
@@ -158,7 +192,9 @@ fn profile(context: &Context, path: &Path, arguments: &Check) -> Result<Subject>
     if !subject.whole {
         let what = match pinned {
             None => "there is no lock, so that packages and their versions are not known",
-            Some(_) => "its root has not been built yet, so that only what the profile itself makes was looked at",
+            Some(_) => {
+                "its root has not been built yet, so that only what the profile itself makes was looked at"
+            }
         };
         context.report.note(&format!("note: {what}"));
     }

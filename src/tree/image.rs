@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read, Write};
 use std::sync::Arc;
 
-
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::{Entry, FIXED_TIME, Node, Tree, TreePath};
@@ -81,10 +80,11 @@ pub fn read_looking(image: &Image, look: &Look<'_>) -> Result<ImageTree> {
         .map(|(number, layer)| {
             let read = || {
                 let mut reader = open(image, layer)?;
-                let changes =
-                    changes(&mut reader, &component(layer, number), &|path, entry, reader| {
-                        look(number, path, entry, reader)
-                    })?;
+                let changes = changes(
+                    &mut reader,
+                    &component(layer, number),
+                    &|path, entry, reader| look(number, path, entry, reader),
+                )?;
                 reader.drain()?;
                 Ok(changes)
             };

@@ -69,7 +69,8 @@ impl Scene {
             content: Content::Inline(text.as_bytes().into()),
         };
         self = self.entry(path, node, 0o644);
-        self.0.add_text(path.into(), format!("/{path}"), text.to_owned());
+        self.0
+            .add_text(path.into(), format!("/{path}"), text.to_owned());
         self
     }
 
@@ -82,7 +83,11 @@ impl Scene {
         let path = TreePath::from(path);
         let mut parent = path.parent();
         while let Some(folder) = parent {
-            self.0.tree.entries.entry(folder.clone()).or_insert_with(|| entry(Node::Directory, 0o755));
+            self.0
+                .tree
+                .entries
+                .entry(folder.clone())
+                .or_insert_with(|| entry(Node::Directory, 0o755));
             parent = folder.parent();
         }
         self.0.tree.entries.insert(path, entry(node, mode));
@@ -91,7 +96,10 @@ impl Scene {
 
     /// The ids of what is found, each once.
     pub fn ids(&self) -> Vec<&'static str> {
-        let mut ids: Vec<_> = check(&self.0).iter().map(|finding| finding.rule.id).collect();
+        let mut ids: Vec<_> = check(&self.0)
+            .iter()
+            .map(|finding| finding.rule.id)
+            .collect();
         ids.dedup();
         ids
     }
@@ -103,10 +111,16 @@ impl Scene {
     /// Everything but notes, as text.
     pub fn told(&self) -> String {
         let findings = check(&self.0);
-        let told = findings.iter().filter(|finding| finding.rule.severity != Severity::Note);
+        let told = findings
+            .iter()
+            .filter(|finding| finding.rule.severity != Severity::Note);
         let lines: Vec<_> = told
             .map(|finding| {
-                let place = finding.place.as_ref().map(ToString::to_string).unwrap_or_default();
+                let place = finding
+                    .place
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
                 format!("{} {place} {}", finding.rule.id, finding.message)
             })
             .collect();

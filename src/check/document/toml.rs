@@ -7,7 +7,12 @@ use super::{Broken, DEEPEST, MOST_NODES, Node, Value};
 
 pub(super) fn read(source: &str, text: usize) -> Result<Node, Broken> {
     let table = DeTable::parse(source).map_err(|error| Broken {
-        why: error.message().lines().next().unwrap_or_default().to_owned(),
+        why: error
+            .message()
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
         span: error.span().unwrap_or_default(),
     })?;
     let mut reading = Reading { text, nodes: 0 };
@@ -90,7 +95,10 @@ mod tests {
         assert_eq!(list.shown(), "x, y");
         assert_eq!(&source[list.items()[1].span.clone()], "'y'");
         assert_eq!(&source[list.key.clone()], "list");
-        assert_eq!(node.at(&["plugins", "a.b", "hex"]).unwrap().integer(), Some(16));
+        assert_eq!(
+            node.at(&["plugins", "a.b", "hex"]).unwrap().integer(),
+            Some(16)
+        );
     }
 
     #[test]

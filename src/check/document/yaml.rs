@@ -178,7 +178,13 @@ mod tests {
         assert_eq!(&source[driver.key.clone()], "cgroupDriver");
         let list = documents[0].get("list").unwrap();
         assert!(list.items()[0].integer() == Some(1) && list.items()[1].is(true));
-        assert_eq!(documents[1].get("a").unwrap().items()[0].get("b").unwrap().text(), Some("c"));
+        assert_eq!(
+            documents[1].get("a").unwrap().items()[0]
+                .get("b")
+                .unwrap()
+                .text(),
+            Some("c")
+        );
     }
 
     #[test]
@@ -191,7 +197,11 @@ mod tests {
             "a: b: c".to_owned(),
             "\"".to_owned(),
         ] {
-            assert!(read(&source, 0).is_err(), "{}", &source[..source.len().min(20)]);
+            assert!(
+                read(&source, 0).is_err(),
+                "{}",
+                &source[..source.len().min(20)]
+            );
         }
         assert!(read("", 0).unwrap().is_empty());
     }

@@ -13,9 +13,9 @@ use super::Parsed;
 use super::units::Units;
 use crate::check::document::Node;
 use crate::check::subject::Subject;
-use crate::compat::version::Line;
-use crate::compat::containerd::{self, Fault};
 use crate::compat::Version;
+use crate::compat::containerd::{self, Fault};
+use crate::compat::version::Line;
 use crate::tree::TreePath;
 
 /// Where containerd looks for its configuration unless told otherwise.
@@ -77,7 +77,9 @@ impl Containerd {
         while let Some(word) = words.next() {
             let said = match word {
                 "-c" | "--config" => words.next(),
-                _ => word.strip_prefix("--config=").or_else(|| word.strip_prefix("-c=")),
+                _ => word
+                    .strip_prefix("--config=")
+                    .or_else(|| word.strip_prefix("-c=")),
             };
             if let Some(said) = said {
                 said.clone_into(&mut path);
@@ -91,7 +93,10 @@ impl Containerd {
         config.load(subject);
         config.present = version.is_some()
             || !config.files.is_empty()
-            || units.units.get("containerd.service").is_some_and(|unit| unit.file.is_some());
+            || units
+                .units
+                .get("containerd.service")
+                .is_some_and(|unit| unit.file.is_some());
         config
     }
 
@@ -114,7 +119,8 @@ impl Containerd {
                 };
                 let mut found = matching(subject, text, pattern);
                 if found.is_empty() {
-                    self.idle.push((text, import.span.start, pattern.to_owned()));
+                    self.idle
+                        .push((text, import.span.start, pattern.to_owned()));
                 }
                 found.retain(|text| seen.insert(*text));
                 waiting.extend(found);
@@ -169,7 +175,11 @@ impl Containerd {
             ..=2 => (1, 7),
             _ => (2, 3),
         };
-        self.version.unwrap_or(Version { major, minor, patch: 0 })
+        self.version.unwrap_or(Version {
+            major,
+            minor,
+            patch: 0,
+        })
     }
 
     /// The paths of keys at which a file may have a setting of
@@ -228,14 +238,19 @@ impl Containerd {
     /// A key below a setting that is a table: the last file's word counts.
     #[must_use]
     pub fn within(&self, setting: &str, path: &[&str]) -> Option<&Node> {
-        self.all(setting).iter().rev().find_map(|node| node.at(path))
+        self.all(setting)
+            .iter()
+            .rev()
+            .find_map(|node| node.at(path))
     }
 
     /// The names of the runtimes that are set up.
     #[must_use]
     pub fn runtimes(&self) -> BTreeSet<&str> {
         let tables = self.all("runtimes").into_iter();
-        let mut names: BTreeSet<&str> = tables.flat_map(|table| table.entries().map(|(name, _)| name)).collect();
+        let mut names: BTreeSet<&str> = tables
+            .flat_map(|table| table.entries().map(|(name, _)| name))
+            .collect();
         if names.is_empty() {
             names.insert("runc");
         }
@@ -252,7 +267,10 @@ impl Containerd {
     /// Whether a runtime is runc's.
     #[must_use]
     pub fn is_runc(&self, name: &str) -> bool {
-        match self.within("runtimes", &[name, "runtime_type"]).and_then(Node::text) {
+        match self
+            .within("runtimes", &[name, "runtime_type"])
+            .and_then(Node::text)
+        {
             Some(kind) => kind.starts_with("io.containerd.runc."),
             None => name == "runc",
         }
@@ -278,7 +296,11 @@ impl Containerd {
     /// A value of the top of the files, by path; the last file's word counts.
     #[must_use]
     pub fn top(&self, path: &[&str]) -> Option<&Node> {
-        let roots = self.files.iter().rev().filter_map(|file| file.parsed.root());
+        let roots = self
+            .files
+            .iter()
+            .rev()
+            .filter_map(|file| file.parsed.root());
         roots.filter_map(|root| root.at(path)).next()
     }
 

@@ -60,7 +60,10 @@ impl Kernel {
     #[must_use]
     pub fn argument(&self, name: &str) -> Option<&Said> {
         self.arguments.iter().rev().find(|said| {
-            let word = said.value.split_once('=').map_or(said.value.as_str(), |(name, _)| name);
+            let word = said
+                .value
+                .split_once('=')
+                .map_or(said.value.as_str(), |(name, _)| name);
             word == name
         })
     }
@@ -110,11 +113,18 @@ fn arguments(subject: &Subject) -> Vec<Said> {
     for text in texts.chain(subject.texts_below("etc/cmdline.d/")) {
         add(text, 0, &subject.texts[text].text);
     }
-    for (prefix, start) in [("boot/loader/entries/", "options "), ("etc/default/grub.d/", "GRUB_CMDLINE_LINUX")] {
+    for (prefix, start) in [
+        ("boot/loader/entries/", "options "),
+        ("etc/default/grub.d/", "GRUB_CMDLINE_LINUX"),
+    ] {
         for text in subject.texts_below(prefix) {
             for (line, at) in lines(&subject.texts[text].text) {
                 if let Some(rest) = line.strip_prefix(start) {
-                    add(text, at, rest.split_once("=\"").map_or(rest, |(_, rest)| rest));
+                    add(
+                        text,
+                        at,
+                        rest.split_once("=\"").map_or(rest, |(_, rest)| rest),
+                    );
                 }
             }
         }

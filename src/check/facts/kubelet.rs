@@ -50,7 +50,10 @@ impl Kubelet {
     pub fn read(subject: &Subject, units: &Units, minor: Option<u32>) -> Self {
         let mut words = units.command(subject, UNIT);
         // What a unit that is not here would read.
-        let has_unit = units.units.get(UNIT).is_some_and(|unit| unit.file.is_some());
+        let has_unit = units
+            .units
+            .get(UNIT)
+            .is_some_and(|unit| unit.file.is_some());
         for path in DEFAULTS.iter().chain([&FLAGS]) {
             let Some(text) = subject.text_at(path) else {
                 continue;
@@ -77,7 +80,10 @@ impl Kubelet {
         kubelet.present = has_unit
             || !kubelet.flags.is_empty()
             || !kubelet.configs.is_empty()
-            || subject.programs.keys().any(|path| path.name() == b"kubelet");
+            || subject
+                .programs
+                .keys()
+                .any(|path| path.name() == b"kubelet");
         kubelet
     }
 
@@ -134,9 +140,8 @@ fn parse(subject: &Subject, text: usize) -> Parsed {
     let source = &subject.texts[text].text;
     let node = match Node::yaml(source, text) {
         Ok(documents) => {
-            let is_kubelet = |node: &Node| {
-                node.get("kind").and_then(Node::text) == Some("KubeletConfiguration")
-            };
+            let is_kubelet =
+                |node: &Node| node.get("kind").and_then(Node::text) == Some("KubeletConfiguration");
             match documents.iter().position(is_kubelet) {
                 Some(at) => Ok(documents[at].clone()),
                 None => crictl::first(source, text),
@@ -151,7 +156,9 @@ fn parse(subject: &Subject, text: usize) -> Parsed {
 /// variables, its words.
 fn environment(source: &str, text: usize) -> Vec<Word> {
     let variables = assignments(source, text);
-    let kubelet = variables.iter().filter(|(name, _)| name.starts_with("KUBELET_"));
+    let kubelet = variables
+        .iter()
+        .filter(|(name, _)| name.starts_with("KUBELET_"));
     let words: Vec<Word> = kubelet.flat_map(|(_, value)| split(value)).collect();
     if !words.is_empty() || source.contains("KUBELET_") {
         return words;

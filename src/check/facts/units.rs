@@ -146,7 +146,8 @@ impl Units {
                 };
                 match path.split_once('/') {
                     Some((dependent, unit)) => {
-                        let pulled = dependent.ends_with(".wants") || dependent.ends_with(".requires");
+                        let pulled =
+                            dependent.ends_with(".wants") || dependent.ends_with(".requires");
                         if pulled && !unit.contains('/') {
                             let link = format!("{folder}/{path}");
                             self.enabled.entry(unit.to_owned()).or_insert(link);
@@ -176,7 +177,10 @@ impl Units {
         let environment = environment(subject, unit);
         let Some(line) = unit.last("Service", "ExecStart") else {
             // A drop-in for a unit that is not here: its variables are all there is.
-            return environment.into_values().flat_map(|word| split(&word)).collect();
+            return environment
+                .into_values()
+                .flat_map(|word| split(&word))
+                .collect();
         };
         let line = Word {
             word: line.value.clone(),
@@ -204,7 +208,9 @@ impl Units {
 }
 
 fn is_unit(name: &str) -> bool {
-    let kinds = [".service", ".socket", ".mount", ".swap", ".target", ".timer", ".path"];
+    let kinds = [
+        ".service", ".socket", ".mount", ".swap", ".target", ".timer", ".path",
+    ];
     kinds.iter().any(|kind| name.ends_with(kind))
 }
 
@@ -333,7 +339,10 @@ fn read(source: &str, text: usize, settings: &mut Vec<Setting>) {
         if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
             continue;
         }
-        if let Some(name) = trimmed.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+        if let Some(name) = trimmed
+            .strip_prefix('[')
+            .and_then(|line| line.strip_suffix(']'))
+        {
             name.clone_into(&mut section);
             continue;
         }
@@ -382,7 +391,14 @@ mod tests {
         let shown: Vec<_> = words.iter().map(|word| word.word.as_str()).collect();
         assert_eq!(
             shown,
-            ["/usr/bin/kubelet", "--config=/a", "--x", "b c", "--v=2", "--w"]
+            [
+                "/usr/bin/kubelet",
+                "--config=/a",
+                "--x",
+                "b c",
+                "--v=2",
+                "--w"
+            ]
         );
         let w = words.last().unwrap();
         assert_eq!(&subject.texts[w.text].text[w.at..w.at + 3], "--w");

@@ -13,7 +13,10 @@ pub fn junit(report: &Report<'_>) -> String {
         let mut cases = String::new();
         let mut failed = 0;
         for rule in rules {
-            let open = report.findings.iter().filter(|finding| finding.accepted.is_none());
+            let open = report
+                .findings
+                .iter()
+                .filter(|finding| finding.accepted.is_none());
             let of_rule: Vec<_> = open.filter(|finding| finding.rule.id == rule.id).collect();
             let name = escaped(&format!("{}: {}", rule.id, rule.title));
             let class = escaped(family);
@@ -35,7 +38,9 @@ pub fn junit(report: &Report<'_>) -> String {
         }
         let name = escaped(family);
         let count = rules.len();
-        suites += &format!("  <testsuite name=\"{name}\" tests=\"{count}\" failures=\"{failed}\" errors=\"0\" skipped=\"0\">\n{cases}  </testsuite>\n");
+        suites += &format!(
+            "  <testsuite name=\"{name}\" tests=\"{count}\" failures=\"{failed}\" errors=\"0\" skipped=\"0\">\n{cases}  </testsuite>\n"
+        );
         tests += count;
         failures += failed;
     }

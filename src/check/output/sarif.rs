@@ -21,7 +21,11 @@ pub fn sarif(report: &Report<'_>) -> Value {
             })
         })
         .collect();
-    let results: Vec<_> = report.findings.iter().map(|finding| result(finding, &ids)).collect();
+    let results: Vec<_> = report
+        .findings
+        .iter()
+        .map(|finding| result(finding, &ids))
+        .collect();
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -52,7 +56,8 @@ fn result(finding: &Finding, ids: &[&str]) -> Value {
     if let Some(place) = &finding.place {
         let mut location = json!({"artifactLocation": artifact(&place.file)});
         if let Some(line) = place.line {
-            location["region"] = json!({"startLine": line, "startColumn": place.column.unwrap_or(1)});
+            location["region"] =
+                json!({"startLine": line, "startColumn": place.column.unwrap_or(1)});
         }
         result["locations"] = json!([{"physicalLocation": location}]);
     }

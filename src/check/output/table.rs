@@ -19,15 +19,27 @@ pub fn table(report: &Report<'_>) -> String {
     }
     let mut first = None;
     for severity in Severity::ALL {
-        let open = report.findings.iter().filter(|finding| finding.accepted.is_none());
-        let of_it: Vec<_> = open.filter(|finding| finding.rule.severity == severity).collect();
+        let open = report
+            .findings
+            .iter()
+            .filter(|finding| finding.accepted.is_none());
+        let of_it: Vec<_> = open
+            .filter(|finding| finding.rule.severity == severity)
+            .collect();
         if of_it.is_empty() {
             continue;
         }
-        let mut table = Table::new(&[&format!("{}S", severity.name().to_uppercase()), "PLACE", "WHAT"]);
+        let mut table = Table::new(&[
+            &format!("{}S", severity.name().to_uppercase()),
+            "PLACE",
+            "WHAT",
+        ]);
         for finding in of_it {
             first.get_or_insert(finding.rule.id);
-            let place = finding.place.as_ref().map_or_else(|| "-".to_owned(), |place| printable(&place.to_string()));
+            let place = finding
+                .place
+                .as_ref()
+                .map_or_else(|| "-".to_owned(), |place| printable(&place.to_string()));
             let what = format!("{}: {}", finding.rule.title, printable(&finding.message));
             table.row([finding.rule.id.to_owned(), place, what]);
         }
@@ -43,7 +55,11 @@ pub fn table(report: &Report<'_>) -> String {
     if last.is_empty() {
         last.push("nothing found".to_owned());
     }
-    let accepted = report.findings.iter().filter(|finding| finding.accepted.is_some()).count();
+    let accepted = report
+        .findings
+        .iter()
+        .filter(|finding| finding.accepted.is_some())
+        .count();
     if accepted > 0 {
         last.push(format!("{accepted} accepted"));
     }

@@ -15,7 +15,10 @@ pub(super) const RULES: &[Rule] = &[
               use its own), and network add-ons call `portmap`, `bridge` and others: pods stay in \
               ContainerCreating.",
         fix: "install the plug-ins there, or point CNI's directory to where they are",
-        sources: &["containerd release/2.3: docs/cri/config.md", "kubernetes.io: Troubleshooting CNI plugin-related errors"],
+        sources: &[
+            "containerd release/2.3: docs/cri/config.md",
+            "kubernetes.io: Troubleshooting CNI plugin-related errors",
+        ],
         check: missing,
     },
     Rule {
@@ -25,7 +28,10 @@ pub(super) const RULES: &[Rule] = &[
         why: "containerd 1.6 and later ask for CNI 1.0.0, which plug-ins before 1.0.0 do not speak: \
               \"incompatible CNI versions\", and sandboxes that cannot be removed.",
         fix: "install CNI plug-ins 1.0.0 or later",
-        sources: &["trap T28", "kubernetes.io: Troubleshooting CNI plugin-related errors"],
+        sources: &[
+            "trap T28",
+            "kubernetes.io: Troubleshooting CNI plugin-related errors",
+        ],
         check: loopback,
     },
     Rule {
@@ -35,7 +41,10 @@ pub(super) const RULES: &[Rule] = &[
         why: "containerd 2.1 and later refuse a configuration that sets both: the CRI plug-in does \
               not load.",
         fix: "keep `bin_dirs`",
-        sources: &["trap T23", "containerd v2.1.0: internal/cri/config/config.go"],
+        sources: &[
+            "trap T23",
+            "containerd v2.1.0: internal/cri/config/config.go",
+        ],
         check: both,
     },
     Rule {
@@ -46,7 +55,10 @@ pub(super) const RULES: &[Rule] = &[
               On a root that is read-only they cannot, unless the directory lies where the node can \
               write.",
         fix: "point `bin_dirs` and `conf_dir` below /var, or make the directory writable when the node starts",
-        sources: &["docs/paths.md (kept state)", "bootc: docs/src/filesystem.md"],
+        sources: &[
+            "docs/paths.md (kept state)",
+            "bootc: docs/src/filesystem.md",
+        ],
         check: read_only,
     },
     Rule {
@@ -56,7 +68,10 @@ pub(super) const RULES: &[Rule] = &[
         why: "containerd 1.6.0 to 1.6.3 cannot remove the networks of pods then: \"incompatible CNI \
               versions\".",
         fix: "set `cniVersion`",
-        sources: &["trap T28", "kubernetes.io: Troubleshooting CNI plugin-related errors"],
+        sources: &[
+            "trap T28",
+            "kubernetes.io: Troubleshooting CNI plugin-related errors",
+        ],
         check: conf_version,
     },
     Rule {
@@ -83,7 +98,9 @@ pub(super) const RULES: &[Rule] = &[
 fn own_loopback(facts: &Facts<'_>) -> bool {
     facts.containerd.within("cni.conf-dir", &[]).is_some()
         && facts.containerd.cri_tables().iter().any(|(.., node)| {
-            let cni = node.get("cni").and_then(|cni| cni.get("use_internal_loopback"));
+            let cni = node
+                .get("cni")
+                .and_then(|cni| cni.get("use_internal_loopback"));
             cni.is_some_and(|node| node.is(true))
         })
 }
@@ -91,17 +108,26 @@ fn own_loopback(facts: &Facts<'_>) -> bool {
 /// Whether a plug-in is in one of the directories.
 fn has(facts: &Facts<'_>, name: &str) -> bool {
     let dirs = facts.containerd.bin_dirs();
-    dirs.iter().any(|(dir, _)| facts.subject.has(&format!("{dir}/{name}")))
+    dirs.iter()
+        .any(|(dir, _)| facts.subject.has(&format!("{dir}/{name}")))
 }
 
 fn missing(facts: &Facts<'_>, found: &mut Found<'_>) {
-    if !facts.subject.whole || !facts.containerd.present || has(facts, "loopback") || own_loopback(facts) {
+    if !facts.subject.whole
+        || !facts.containerd.present
+        || has(facts, "loopback")
+        || own_loopback(facts)
+    {
         return;
     }
     let dirs = facts.containerd.bin_dirs();
     let elsewhere = ["usr/lib/cni", "opt/cni/bin", "usr/libexec/cni"];
-    let elsewhere = elsewhere.iter().find(|folder| facts.subject.has(&format!("{folder}/loopback")));
-    let hint = elsewhere.map(|folder| format!("; it is in /{folder}")).unwrap_or_default();
+    let elsewhere = elsewhere
+        .iter()
+        .find(|folder| facts.subject.has(&format!("{folder}/loopback")));
+    let hint = elsewhere
+        .map(|folder| format!("; it is in /{folder}"))
+        .unwrap_or_default();
     let names: Vec<_> = dirs.iter().map(|(dir, _)| dir.as_str()).collect();
     let message = format!("there is no `loopback` in {}{hint}", names.join(", "));
     match dirs.first() {
@@ -117,7 +143,10 @@ fn loopback(facts: &Facts<'_>, found: &mut Found<'_>) {
     };
     let need = companions::needs(line).find(|need| need.program == "loopback");
     if let Some(need) = need.filter(|need| said.version < need.least) {
-        let message = format!("CNI plug-ins {} ({}); at least {}", said.version, said.from, need.least);
+        let message = format!(
+            "CNI plug-ins {} ({}); at least {}",
+            said.version, said.from, need.least
+        );
         match said.from.strip_prefix('/') {
             Some(path) => found.at_path(path, message),
             None => found.nowhere(message),
@@ -147,14 +176,25 @@ fn both(facts: &Facts<'_>, found: &mut Found<'_>) {
 /// Places that can be written while a node with such a root runs.
 fn writable(kind: ReadOnly) -> &'static [&'static str] {
     match kind {
-        ReadOnly::Nodelith => &["/etc/cni/net.d", "/etc/kubernetes", "/opt/cni/bin", "/run", "/tmp", "/var"],
+        ReadOnly::Nodelith => &[
+            "/etc/cni/net.d",
+            "/etc/kubernetes",
+            "/opt/cni/bin",
+            "/run",
+            "/tmp",
+            "/var",
+        ],
         ReadOnly::Bootc => &["/etc", "/run", "/tmp", "/var"],
         ReadOnly::Mounted => &["/run", "/tmp", "/var"],
     }
 }
 
 fn read_only(facts: &Facts<'_>, found: &mut Found<'_>) {
-    let Some(kind) = facts.subject.read_only().filter(|_| facts.containerd.present) else {
+    let Some(kind) = facts
+        .subject
+        .read_only()
+        .filter(|_| facts.containerd.present)
+    else {
         return;
     };
     let mut dirs = facts.containerd.bin_dirs();
@@ -164,10 +204,14 @@ fn read_only(facts: &Facts<'_>, found: &mut Found<'_>) {
         let real = facts.subject.find(dir).map(|(path, _)| format!("/{path}"));
         let real = real.unwrap_or_else(|| dir.to_owned());
         writable(kind).iter().any(|place| {
-            real.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            real.strip_prefix(place)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         })
     };
-    let (conf, bins) = dirs.split_last().map(|(conf, bins)| (conf.clone(), bins.to_vec())).unwrap_or_default();
+    let (conf, bins) = dirs
+        .split_last()
+        .map(|(conf, bins)| (conf.clone(), bins.to_vec()))
+        .unwrap_or_default();
     let mut wrong = Vec::new();
     if !within(&conf.0) {
         wrong.push(conf);
@@ -217,10 +261,16 @@ fn conf_broken(facts: &Facts<'_>, found: &mut Found<'_>) {
     for text in configurations(facts) {
         if let Err(error) = json(facts, text) {
             let source = &facts.subject.texts[text].text;
-            let lines = source.split_inclusive('\n').take(error.line().saturating_sub(1));
+            let lines = source
+                .split_inclusive('\n')
+                .take(error.line().saturating_sub(1));
             let at: usize = lines.map(str::len).sum();
             let error = error.to_string();
-            let why = error.split(" at line ").next().unwrap_or_default().to_owned();
+            let why = error
+                .split(" at line ")
+                .next()
+                .unwrap_or_default()
+                .to_owned();
             found.in_text(text, at, why);
         }
     }
@@ -231,8 +281,13 @@ fn plugins(facts: &Facts<'_>, found: &mut Found<'_>) {
         return;
     }
     for text in configurations(facts) {
-        let Ok(value) = json(facts, text) else { continue };
-        let list = value["plugins"].as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
+        let Ok(value) = json(facts, text) else {
+            continue;
+        };
+        let list = value["plugins"]
+            .as_array()
+            .cloned()
+            .unwrap_or_else(|| vec![value.clone()]);
         for plugin in &list {
             let names = [plugin["type"].as_str(), plugin["ipam"]["type"].as_str()];
             for name in names.into_iter().flatten().filter(|name| !has(facts, name)) {

@@ -19,7 +19,11 @@ pub(super) const RULES: &[Rule] = &[
               containerd.io package turns it off, as Docker has no use for it; the node then never \
               becomes ready.",
         fix: "take the entry out of `disabled_plugins`, or replace the file as a whole",
-        sources: &["trap T12", "docker/containerd-packaging: common/containerd.toml", "containerd release/1.7: services/server/config/config.go (V1DisabledFilter, V2DisabledFilter)"],
+        sources: &[
+            "trap T12",
+            "docker/containerd-packaging: common/containerd.toml",
+            "containerd release/1.7: services/server/config/config.go (V1DisabledFilter, V2DisabledFilter)",
+        ],
         check: disabled,
     },
     Rule {
@@ -29,7 +33,11 @@ pub(super) const RULES: &[Rule] = &[
         why: "containerd refuses to start on a configuration of a version that it does not know. \
               Releases before 1.6.32 and 1.7.17 start, and pass over all that is new in it.",
         fix: "write version 2 for containerd up to 1.7, version 3 from 2.0 on",
-        sources: &["traps T9, T10", "containerd commits 38607b59c, 00347b7fa", "containerd release/2.2: cmd/containerd/server/config/config.go (ValidateVersion)"],
+        sources: &[
+            "traps T9, T10",
+            "containerd commits 38607b59c, 00347b7fa",
+            "containerd release/2.2: cmd/containerd/server/config/config.go (ValidateVersion)",
+        ],
         check: version,
     },
     Rule {
@@ -48,7 +56,10 @@ pub(super) const RULES: &[Rule] = &[
         why: "From version 2 on, `disabled_plugins` and `required_plugins` name plug-ins by their \
               whole id. containerd does not start on a short one.",
         fix: "write the whole id, like `io.containerd.grpc.v1.cri`, or take it out",
-        sources: &["trap T11", "containerd: TestLoadConfigWithDefaultConfigVersion"],
+        sources: &[
+            "trap T11",
+            "containerd: TestLoadConfigWithDefaultConfigVersion",
+        ],
         check: short_names,
     },
     Rule {
@@ -60,7 +71,10 @@ pub(super) const RULES: &[Rule] = &[
               containerd's defaults: a sandbox image from the internet, the wrong cgroup driver, no \
               mirrors. Guides to leaving Docker mixed the two.",
         fix: "rename the table, or change `version` at the top of the file",
-        sources: &["containerd release/1.7: services/server/config/config.go (Decode)", "trap T8"],
+        sources: &[
+            "containerd release/1.7: services/server/config/config.go (Decode)",
+            "trap T8",
+        ],
         check: table_names,
     },
     Rule {
@@ -71,7 +85,10 @@ pub(super) const RULES: &[Rule] = &[
               their settings, which are then in a place where nothing looks for them. 2.3 is free \
               of it.",
         fix: "write the file in version 3",
-        sources: &["trap T6", "containerd release/2.2: cmd/containerd/server/config/config.go (LoadConfig)"],
+        sources: &[
+            "trap T6",
+            "containerd release/2.2: cmd/containerd/server/config/config.go (LoadConfig)",
+        ],
         check: lost_version_1,
     },
     Rule {
@@ -82,7 +99,10 @@ pub(super) const RULES: &[Rule] = &[
               containerd 2.0 to 2.2 ignore anything else there; 2.3 migrates the file and lets it \
               win over the images' and runtimes' own tables.",
         fix: "move the settings to `io.containerd.cri.v1.images` and `io.containerd.cri.v1.runtime`",
-        sources: &["trap T7", "containerd release/2.2 and 2.3: plugins/cri/images/plugin.go (configMigration)"],
+        sources: &[
+            "trap T7",
+            "containerd release/2.2 and 2.3: plugins/cri/images/plugin.go (configMigration)",
+        ],
         check: streaming_table,
     },
     Rule {
@@ -92,7 +112,10 @@ pub(super) const RULES: &[Rule] = &[
         why: "Keys that a release does not know are passed over: silently up to 1.7, with a line in \
               the log from 2.0 on.",
         fix: "take the key out, or write what has taken its place",
-        sources: &["src/compat/containerd/settings", "containerd release/2.2: cmd/containerd/server/config/config.go (Decode)"],
+        sources: &[
+            "src/compat/containerd/settings",
+            "containerd release/2.2: cmd/containerd/server/config/config.go (Decode)",
+        ],
         check: unknown_keys,
     },
     Rule {
@@ -102,7 +125,10 @@ pub(super) const RULES: &[Rule] = &[
         why: "The key belongs to a runtime that is gone. With runc's shims the CRI plug-in of 1.3 to \
               1.7 fails to load.",
         fix: "set `SystemdCgroup = true` in the runtime's `options` instead",
-        sources: &["trap T15", "containerd v1.7.34: pkg/cri/config/config.go (ValidatePluginConfig)"],
+        sources: &[
+            "trap T15",
+            "containerd v1.7.34: pkg/cri/config/config.go (ValidatePluginConfig)",
+        ],
         check: systemd_cgroup_key,
     },
     Rule {
@@ -111,7 +137,10 @@ pub(super) const RULES: &[Rule] = &[
         title: "a drop-in's version is higher than the root file's",
         why: "containerd 2.3.0 to 2.3.4 do not start then. The check was taken back after 2.3.4.",
         fix: "give all files the same `version`",
-        sources: &["trap T5", "containerd commits 21248d007, 1125b053f, a8ed54668"],
+        sources: &[
+            "trap T5",
+            "containerd commits 21248d007, 1125b053f, a8ed54668",
+        ],
         check: higher_drop_in,
     },
     Rule {
@@ -132,7 +161,10 @@ pub(super) const RULES: &[Rule] = &[
         why: "Up to containerd 1.7, an imported file's table of a plug-in takes the place of the \
               whole table in the file that imports it: settings that only the latter has are lost.",
         fix: "write all of CRI's settings in one file",
-        sources: &["trap T13", "containerd release/1.7: services/server/config/config.go (mergeConfig)"],
+        sources: &[
+            "trap T13",
+            "containerd release/1.7: services/server/config/config.go (mergeConfig)",
+        ],
         check: replaced,
     },
     Rule {
@@ -143,7 +175,10 @@ pub(super) const RULES: &[Rule] = &[
               named by the configuration that `containerd config default` of 2.2 and later prints, \
               and by nothing else.",
         fix: "add `imports = [\"/etc/containerd/conf.d/*.toml\"]` to config.toml",
-        sources: &["trap T14", "containerd release/2.3: cmd/containerd/server/config/config.go (LoadConfigWithPlugins)"],
+        sources: &[
+            "trap T14",
+            "containerd release/2.3: cmd/containerd/server/config/config.go (LoadConfigWithPlugins)",
+        ],
         check: strays,
     },
     Rule {
@@ -183,7 +218,10 @@ pub(super) const RULES: &[Rule] = &[
         why: "CRI does not load, or no container starts, without its snapshotter. aufs was removed \
               in 2.0; one that is not built in must be declared in `proxy_plugins`.",
         fix: "use `overlayfs`, or declare the snapshotter",
-        sources: &["containerd RELEASES.md (aufs)", "containerd release/2.3: plugins/cri/images/plugin.go"],
+        sources: &[
+            "containerd RELEASES.md (aufs)",
+            "containerd release/2.3: plugins/cri/images/plugin.go",
+        ],
         check: snapshotter,
     },
     Rule {
@@ -214,7 +252,10 @@ pub(super) const RULES: &[Rule] = &[
         why: "containerd 2 turns unprivileged ports and ICMP on, which a kernel before 4.11 cannot do: \
               the CRI plug-in does not load.",
         fix: "set `enable_unprivileged_ports` and `enable_unprivileged_icmp` to false",
-        sources: &["trap T27", "containerd v2.3.4: internal/cri/config/config_kernel_linux.go"],
+        sources: &[
+            "trap T27",
+            "containerd v2.3.4: internal/cri/config/config_kernel_linux.go",
+        ],
         check: old_kernel,
     },
     Rule {
@@ -225,7 +266,10 @@ pub(super) const RULES: &[Rule] = &[
               that it does not have: then containerd falls back to pulling by itself, with a warning \
               in its log, and settings of the transfer service have no effect.",
         fix: "take the setting out, or say `use_local_image_pull = true`",
-        sources: &["trap T24", "containerd release/2.3: internal/cri/config/config.go (CheckLocalImagePullConfigs)"],
+        sources: &[
+            "trap T24",
+            "containerd release/2.3: internal/cri/config/config.go (CheckLocalImagePullConfigs)",
+        ],
         check: local_pull,
     },
     Rule {
@@ -256,7 +300,9 @@ pub(super) const RULES: &[Rule] = &[
         why: "With `enable_tls_streaming` and one of certificate and key, the CRI plug-in does not \
               load.",
         fix: "give both `tls_cert_file` and `tls_key_file`, or neither",
-        sources: &["containerd v1.7.34: pkg/cri/streaming/streaming.go, pkg/cri/server/streaming.go"],
+        sources: &[
+            "containerd v1.7.34: pkg/cri/streaming/streaming.go, pkg/cri/server/streaming.go",
+        ],
         check: streaming_tls,
     },
     Rule {
@@ -294,7 +340,10 @@ pub(super) const RULES: &[Rule] = &[
         why: "containerd does not start on a file, or does not load the plug-in, whose values it \
               cannot decode.",
         fix: "write a value of the type named",
-        sources: &["src/compat/containerd/settings", "containerd release/2.2: cmd/containerd/server/config/config.go (Decode)"],
+        sources: &[
+            "src/compat/containerd/settings",
+            "containerd release/2.2: cmd/containerd/server/config/config.go (Decode)",
+        ],
         check: types,
     },
     Rule {
@@ -329,11 +378,24 @@ fn version(facts: &Facts<'_>, found: &mut Found<'_>) {
         let (Some(said), Some(root)) = (file.said, file.parsed.root()) else {
             continue;
         };
-        let Some(node) = root.get("version") else { continue };
-        match row.row.accepts(version, u8::try_from(said).unwrap_or(u8::MAX)) {
+        let Some(node) = root.get("version") else {
+            continue;
+        };
+        match row
+            .row
+            .accepts(version, u8::try_from(said).unwrap_or(u8::MAX))
+        {
             Ok(true) => {}
-            Ok(false) => found.at_value(node, format!("version {said}: containerd {version} passes over what is new in it")),
-            Err(highest) => found.at_value(node, format!("version {said}: containerd {version} reads up to {highest}, and does not start")),
+            Ok(false) => found.at_value(
+                node,
+                format!("version {said}: containerd {version} passes over what is new in it"),
+            ),
+            Err(highest) => found.at_value(
+                node,
+                format!(
+                    "version {said}: containerd {version} reads up to {highest}, and does not start"
+                ),
+            ),
         }
     }
 }
@@ -348,7 +410,9 @@ fn broken(facts: &Facts<'_>, found: &mut Found<'_>) {
 
 fn short_names(facts: &Facts<'_>, found: &mut Found<'_>) {
     for file in &facts.containerd.files {
-        let Some(root) = file.parsed.root() else { continue };
+        let Some(root) = file.parsed.root() else {
+            continue;
+        };
         if file.said.unwrap_or(1) < 2 {
             continue;
         }
@@ -356,7 +420,10 @@ fn short_names(facts: &Facts<'_>, found: &mut Found<'_>) {
             for item in root.get(key).map(Node::items).unwrap_or_default() {
                 let name = item.text().unwrap_or_default();
                 if name.split('.').count() < 4 {
-                    found.at_value(item, format!("`{key}` has `{name}`, which is no plug-in's whole id"));
+                    found.at_value(
+                        item,
+                        format!("`{key}` has `{name}`, which is no plug-in's whole id"),
+                    );
                 }
             }
         }
@@ -374,17 +441,24 @@ fn table_names(facts: &Facts<'_>, found: &mut Found<'_>) {
         let version = config.version_of(file);
         let old_containerd = config.before(2, 0);
         let what = match (version, id) {
-            (2.., OLD_ID) => format!("`plugins.{OLD_ID}` is a name of version 1, and this file has version {version}"),
+            (2.., OLD_ID) => format!(
+                "`plugins.{OLD_ID}` is a name of version 1, and this file has version {version}"
+            ),
             (..=1, CRI | IMAGES | RUNTIME) => format!(
                 "`plugins.\"{id}\"` is not looked for in a file of version 1, which this is by having no other `version`"
             ),
             (2, IMAGES | RUNTIME) => match config.version {
-                Some(version) if old_containerd => format!("containerd {version} has no plug-in `{id}`"),
+                Some(version) if old_containerd => {
+                    format!("containerd {version} has no plug-in `{id}`")
+                }
                 _ => format!("`{id}` is not looked for in a file of version 2"),
             },
             (3.., IMAGES | RUNTIME) if old_containerd => {
                 let version = config.version.map(|version| version.to_string());
-                format!("containerd {} has no plug-in `{id}`", version.unwrap_or_default())
+                format!(
+                    "containerd {} has no plug-in `{id}`",
+                    version.unwrap_or_default()
+                )
             }
             _ => continue,
         };
@@ -401,7 +475,10 @@ fn lost_version_1(facts: &Facts<'_>, found: &mut Found<'_>) {
     };
     for (file, id, node) in config.cri_tables() {
         if file.said.unwrap_or(1) == 1 && id == OLD_ID && filled(node) {
-            found.at(node, format!("containerd {version} loses what is in `plugins.cri`"));
+            found.at(
+                node,
+                format!("containerd {version} loses what is in `plugins.cri`"),
+            );
         }
     }
 }
@@ -420,17 +497,27 @@ fn streaming_table(facts: &Facts<'_>, found: &mut Found<'_>) {
         if id != CRI || config.version_of(file) < 3 || config.before(2, 0) {
             continue;
         }
-        let newest = Version { major: 2, minor: 2, patch: 0 };
+        let newest = Version {
+            major: 2,
+            minor: 2,
+            patch: 0,
+        };
         for (key, value) in node.entries() {
             let streaming = containerd::reading(&["plugins", CRI, key], newest, 3);
-            if matches!(streaming, Reading::Read(_) | Reading::Deprecated { .. } | Reading::Table) {
+            if matches!(
+                streaming,
+                Reading::Read(_) | Reading::Deprecated { .. } | Reading::Table
+            ) {
                 continue;
             }
             let what = match config.from(2, 3) && config.version_of(file) == 3 {
                 true => "wins over the plug-in's own table",
                 false => "is not read",
             };
-            found.at(value, format!("`{key}` stands in the streaming server's table and {what}"));
+            found.at(
+                value,
+                format!("`{key}` stands in the streaming server's table and {what}"),
+            );
         }
     }
 }
@@ -440,12 +527,21 @@ fn streaming_table(facts: &Facts<'_>, found: &mut Found<'_>) {
 fn keys<'f>(facts: &'f Facts<'_>, mut each: impl FnMut(&File, &[&str], &Node, Reading)) {
     let config = &facts.containerd;
     for file in &config.files {
-        let Some(root) = file.parsed.root() else { continue };
+        let Some(root) = file.parsed.root() else {
+            continue;
+        };
         let version = config.version_of(file);
         let misplaced = |id: &str| match version {
-            ..=1 => config.has("version-1-loses-cri").is_some() && id == OLD_ID || [CRI, IMAGES, RUNTIME].contains(&id),
+            ..=1 => {
+                config.has("version-1-loses-cri").is_some() && id == OLD_ID
+                    || [CRI, IMAGES, RUNTIME].contains(&id)
+            }
             2 => [OLD_ID, IMAGES, RUNTIME].contains(&id),
-            _ => id == OLD_ID || (id == CRI && !config.before(2, 0)) || ([IMAGES, RUNTIME].contains(&id) && config.before(2, 0)),
+            _ => {
+                id == OLD_ID
+                    || (id == CRI && !config.before(2, 0))
+                    || ([IMAGES, RUNTIME].contains(&id) && config.before(2, 0))
+            }
         };
         walk(root, &mut Vec::new(), &mut |path, node| {
             if let ["plugins", id] = path
@@ -465,7 +561,11 @@ fn unknown_keys(facts: &Facts<'_>, found: &mut Found<'_>) {
     let known = facts.containerd.version.is_some();
     keys(facts, |file, path, node, reading| {
         let key = path.last().copied().unwrap_or_default();
-        let or = |instead: Option<&str>| instead.map(|instead| format!(": {instead}")).unwrap_or_default();
+        let or = |instead: Option<&str>| {
+            instead
+                .map(|instead| format!(": {instead}"))
+                .unwrap_or_default()
+        };
         let message = match reading {
             Reading::Elsewhere(_, Some(place)) => {
                 format!("`{key}` is looked for at `{}`", shown(&place.path))
@@ -483,7 +583,9 @@ fn unknown_keys(facts: &Facts<'_>, found: &mut Found<'_>) {
                     u8::try_from(version).unwrap_or(u8::MAX),
                 );
                 let near = super::nearest(key, siblings.into_iter());
-                let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                let near = near
+                    .map(|near| format!("; did you mean `{near}`?"))
+                    .unwrap_or_default();
                 format!("there is no key `{key}`{near}")
             }
             _ => return,
@@ -495,7 +597,10 @@ fn unknown_keys(facts: &Facts<'_>, found: &mut Found<'_>) {
 
 /// A path of keys as TOML writes it.
 fn shown(path: &[String]) -> String {
-    let bare = |key: &String| key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    let bare = |key: &String| {
+        key.chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+    };
     let keys = path.iter().map(|key| match bare(key) || key == "*" {
         true => key.clone(),
         false => format!("\"{key}\""),
@@ -511,19 +616,31 @@ fn options(facts: &Facts<'_>, found: &mut Found<'_>) {
             continue;
         }
         let tables = config.all("runtimes");
-        let options = tables.iter().filter_map(|table| table.at(&[name, "options"]));
+        let options = tables
+            .iter()
+            .filter_map(|table| table.at(&[name, "options"]));
         for (key, node) in options.flat_map(Node::entries) {
             match (companions::option(key), config.line()) {
                 (Some(option), Some(line)) if !option.is_in(line) => {
-                    let instead = option.instead.as_deref().map(|instead| format!(": {instead}"));
+                    let instead = option
+                        .instead
+                        .as_deref()
+                        .map(|instead| format!(": {instead}"));
                     let instead = instead.unwrap_or_default();
-                    found.at(node, format!("containerd {line} has no option `{key}` for runc{instead}"));
+                    found.at(
+                        node,
+                        format!("containerd {line} has no option `{key}` for runc{instead}"),
+                    );
                 }
                 (Some(_), _) => {}
                 (None, _) => {
-                    let known = companions::options().iter().map(|option| option.name.as_str());
+                    let known = companions::options()
+                        .iter()
+                        .map(|option| option.name.as_str());
                     let near = super::nearest(key, known);
-                    let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                    let near = near
+                        .map(|near| format!("; did you mean `{near}`?"))
+                        .unwrap_or_default();
                     found.at(node, format!("runc has no option `{key}`{near}"));
                 }
             }
@@ -542,7 +659,9 @@ fn types(facts: &Facts<'_>, found: &mut Found<'_>) {
             Kind::Text => node.text().is_some(),
             Kind::Integer => node.integer().is_some(),
             Kind::Boolean => matches!(node.value, Value::Boolean(_)),
-            Kind::Texts => matches!(&node.value, Value::List(items) if items.iter().all(|item| item.text().is_some())),
+            Kind::Texts => {
+                matches!(&node.value, Value::List(items) if items.iter().all(|item| item.text().is_some()))
+            }
             Kind::Table | Kind::Group => matches!(node.value, Value::Table(_)),
             Kind::Tables => matches!(&node.value, Value::List(_)),
         };
@@ -573,7 +692,9 @@ fn systemd_cgroup_key(facts: &Facts<'_>, found: &mut Found<'_>) {
     }
     for (_, id, node) in config.cri_tables() {
         let linux = config.runtimes().iter().all(|name| {
-            let kind = config.within("runtimes", &[name, "runtime_type"]).and_then(Node::text);
+            let kind = config
+                .within("runtimes", &[name, "runtime_type"])
+                .and_then(Node::text);
             kind == Some("io.containerd.runtime.v1.linux")
         });
         if let Some(key) = node.get("systemd_cgroup").filter(|key| key.is(true))
@@ -591,7 +712,9 @@ fn root_and_imports<'f>(facts: &'f Facts<'_>) -> Option<(&'f File, &'f [File])> 
 }
 
 fn higher_drop_in(facts: &Facts<'_>, found: &mut Found<'_>) {
-    let (Some(version), Some((root, imports))) = (facts.containerd.version, root_and_imports(facts)) else {
+    let (Some(version), Some((root, imports))) =
+        (facts.containerd.version, root_and_imports(facts))
+    else {
         return;
     };
     let affected = facts.containerd.has("newer-import").is_some();
@@ -607,7 +730,9 @@ fn higher_drop_in(facts: &Facts<'_>, found: &mut Found<'_>) {
 
 fn mixed_versions(facts: &Facts<'_>, found: &mut Found<'_>) {
     let config = &facts.containerd;
-    let Some((root, imports)) = root_and_imports(facts) else { return };
+    let Some((root, imports)) = root_and_imports(facts) else {
+        return;
+    };
     if config.has("mixed-imports").is_none() || root.said != Some(2) {
         return;
     }
@@ -630,10 +755,15 @@ fn replaced(facts: &Facts<'_>, found: &mut Found<'_>) {
         for (id, node) in file.plugins() {
             if [OLD_ID, CRI].contains(&id) && filled(node) && config.is_replaced(number, id) {
                 let later = config.files[number + 1..].iter().rev();
-                let by = later.flat_map(File::plugins).find(|(other, _)| *other == id);
+                let by = later
+                    .flat_map(File::plugins)
+                    .find(|(other, _)| *other == id);
                 if let Some((_, by)) = by {
                     let shown = &facts.subject.texts[file.parsed.text].shown;
-                    found.at(by, format!("this table takes the place of the whole one in {shown}"));
+                    found.at(
+                        by,
+                        format!("this table takes the place of the whole one in {shown}"),
+                    );
                 }
             }
         }
@@ -648,12 +778,19 @@ fn strays(facts: &Facts<'_>, found: &mut Found<'_>) {
 
 fn relative_imports(facts: &Facts<'_>, found: &mut Found<'_>) {
     let config = &facts.containerd;
-    let Some(version) = config.version else { return };
+    let Some(version) = config.version else {
+        return;
+    };
     let old = config.has("relative-imports").is_some();
     for item in config.listed("imports").iter().filter(|_| old) {
         let pattern = item.text().unwrap_or_default();
         if !pattern.starts_with('/') {
-            found.at_value(item, format!("containerd {version} looks for `{pattern}` in the folder it was started in"));
+            found.at_value(
+                item,
+                format!(
+                    "containerd {version} looks for `{pattern}` in the folder it was started in"
+                ),
+            );
         }
     }
 }
@@ -678,7 +815,10 @@ fn removed_runtimes(facts: &Facts<'_>, found: &mut Found<'_>) {
         };
         let kind = node.text().unwrap_or_default();
         if companions::runtime(kind).is_some_and(|runtime| !runtime.is_in(line)) {
-            found.at_value(node, format!("runtime `{name}` is `{kind}`, which containerd {line} does not have"));
+            found.at_value(
+                node,
+                format!("runtime `{name}` is `{kind}`, which containerd {line} does not have"),
+            );
         }
     }
 }
@@ -698,7 +838,10 @@ fn snapshotter(facts: &Facts<'_>, found: &mut Found<'_>) {
         }
         match (companions::snapshotter(name), config.line()) {
             (Some(known), Some(line)) if !known.is_in(line) => {
-                found.at_value(node, format!("containerd {line} has no snapshotter `{name}`"));
+                found.at_value(
+                    node,
+                    format!("containerd {line} has no snapshotter `{name}`"),
+                );
             }
             (Some(_), _) => {}
             (None, _) => {
@@ -710,42 +853,74 @@ fn snapshotter(facts: &Facts<'_>, found: &mut Found<'_>) {
 
 fn needed_plugins(facts: &Facts<'_>, found: &mut Found<'_>) {
     let config = &facts.containerd;
-    let snapshotter = config.one("snapshotter").and_then(Node::text).unwrap_or("overlayfs");
+    let snapshotter = config
+        .one("snapshotter")
+        .and_then(Node::text)
+        .unwrap_or("overlayfs");
     for item in config.listed("disabled_plugins") {
         let name = item.text().unwrap_or_default();
         if name == format!("io.containerd.snapshotter.v1.{snapshotter}") {
-            found.at_value(item, format!("CRI uses the snapshotter `{snapshotter}`, which is turned off"));
+            found.at_value(
+                item,
+                format!("CRI uses the snapshotter `{snapshotter}`, which is turned off"),
+            );
         } else if name == "io.containerd.transfer.v1.local" && config.from(2, 1) {
-            found.at_value(item, "images are pulled through the transfer service, which is turned off");
+            found.at_value(
+                item,
+                "images are pulled through the transfer service, which is turned off",
+            );
         }
     }
 }
 
 fn required(facts: &Facts<'_>, found: &mut Found<'_>) {
     let config = &facts.containerd;
-    let Some(root) = config.files.first().filter(|file| file.parsed.root().is_some()) else {
+    let Some(root) = config
+        .files
+        .first()
+        .filter(|file| file.parsed.root().is_some())
+    else {
         return;
     };
     let required = config.listed("required_plugins");
-    if !required.iter().any(|item| item.text() == Some(CRI) || item.text() == Some(OLD_ID)) {
+    if !required
+        .iter()
+        .any(|item| item.text() == Some(CRI) || item.text() == Some(OLD_ID))
+    {
         found.text(root.parsed.text, "`required_plugins` does not name CRI");
     }
 }
 
 fn old_kernel(facts: &Facts<'_>, found: &mut Found<'_>) {
-    if facts.containerd.has("unprivileged-on-old-kernels").is_none() {
+    if facts
+        .containerd
+        .has("unprivileged-on-old-kernels")
+        .is_none()
+    {
         return;
     }
     let off = ["unprivileged-ports", "unprivileged-icmp"]
         .iter()
-        .all(|name| facts.containerd.one(name).is_some_and(|node| node.is(false)));
+        .all(|name| {
+            facts
+                .containerd
+                .one(name)
+                .is_some_and(|node| node.is(false))
+        });
     for kernel in facts.subject.kernels() {
-        let numbers: Vec<u32> = kernel.split(['.', '-']).take(2).flat_map(str::parse).collect();
+        let numbers: Vec<u32> = kernel
+            .split(['.', '-'])
+            .take(2)
+            .flat_map(str::parse)
+            .collect();
         if let [major, minor] = numbers[..]
             && (major, minor) < (4, 11)
             && !off
         {
-            found.at_path(format!("usr/lib/modules/{kernel}"), format!("the kernel is {major}.{minor}"));
+            found.at_path(
+                format!("usr/lib/modules/{kernel}"),
+                format!("the kernel is {major}.{minor}"),
+            );
         }
     }
 }
@@ -755,7 +930,8 @@ fn local_pull(facts: &Facts<'_>, found: &mut Found<'_>) {
     if config.has("falls-back-to-local-pull").is_none() {
         return;
     }
-    let chosen = |file: &File, path: &[&str]| file.parsed.root().and_then(|root| root.at(path).cloned());
+    let chosen =
+        |file: &File, path: &[&str]| file.parsed.root().and_then(|root| root.at(path).cloned());
     for file in &config.files {
         // Tables of older versions are moved here.
         let (images, registry) = match config.version_of(file) {
@@ -763,8 +939,13 @@ fn local_pull(facts: &Facts<'_>, found: &mut Found<'_>) {
             2 => (vec!["plugins", CRI], vec!["plugins", CRI, "registry"]),
             _ => continue,
         };
-        let Some(table) = chosen(file, &images) else { continue };
-        if table.get("use_local_image_pull").is_some_and(|node| node.is(true)) {
+        let Some(table) = chosen(file, &images) else {
+            continue;
+        };
+        if table
+            .get("use_local_image_pull")
+            .is_some_and(|node| node.is(true))
+        {
             continue;
         }
         let containerd = table.get("containerd").unwrap_or(&table);
@@ -780,7 +961,10 @@ fn local_pull(facts: &Facts<'_>, found: &mut Found<'_>) {
         );
         for key in ["discard_unpacked_layers", "image_pull_with_sync_fs"] {
             let node = containerd.get(key).or_else(|| table.get(key));
-            say(node.filter(|node| node.is(true)), &format!("`{key}` turns the transfer service off"));
+            say(
+                node.filter(|node| node.is(true)),
+                &format!("`{key}` turns the transfer service off"),
+            );
         }
         let annotations = containerd.get("disable_snapshot_annotations");
         say(
@@ -790,7 +974,10 @@ fn local_pull(facts: &Facts<'_>, found: &mut Found<'_>) {
         if let Some(registry) = chosen(file, &registry) {
             for key in ["mirrors", "configs", "auths"] {
                 let node = registry.get(key).filter(|node| filled(node));
-                say(node, &format!("`registry.{key}` turns the transfer service off"));
+                say(
+                    node,
+                    &format!("`registry.{key}` turns the transfer service off"),
+                );
             }
         }
     }
@@ -805,14 +992,20 @@ fn no_file(facts: &Facts<'_>, found: &mut Found<'_>) {
 
 fn streaming(facts: &Facts<'_>, found: &mut Found<'_>) {
     let config = &facts.containerd;
-    let tls = config.one("streaming.tls").is_some_and(|node| node.is(true));
+    let tls = config
+        .one("streaming.tls")
+        .is_some_and(|node| node.is(true));
     if let Some(node) = config.one("streaming.address")
         && let Some(address) = node.text()
         && !tls
         && !["127.0.0.1", "localhost", "::1", "[::1]"].contains(&address)
         && !address.starts_with("127.")
     {
-        let address = if address.is_empty() { "every address" } else { address };
+        let address = if address.is_empty() {
+            "every address"
+        } else {
+            address
+        };
         found.at_value(node, format!("it listens on {address}, without TLS"));
     }
 }
@@ -822,7 +1015,12 @@ fn streaming_tls(facts: &Facts<'_>, found: &mut Found<'_>) {
     let Some(tls) = config.one("streaming.tls").filter(|node| node.is(true)) else {
         return;
     };
-    let said = |name: &str| config.one(name).and_then(Node::text).is_some_and(|path| !path.is_empty());
+    let said = |name: &str| {
+        config
+            .one(name)
+            .and_then(Node::text)
+            .is_some_and(|path| !path.is_empty())
+    };
     let (certificate, key) = (said("streaming.tls-certificate"), said("streaming.tls-key"));
     if certificate != key {
         let missing = if certificate { "key" } else { "certificate" };
@@ -834,10 +1032,14 @@ fn cdi(facts: &Facts<'_>, found: &mut Found<'_>) {
     let config = &facts.containerd;
     let said = config.one("cdi");
     let off_by_default = config.from(1, 7) && config.before(2, 0) && said.is_none();
-    let specs = ["etc/cdi", "usr/share/cdi"].iter().any(|folder| facts.subject.below(folder).next().is_some());
+    let specs = ["etc/cdi", "usr/share/cdi"]
+        .iter()
+        .any(|folder| facts.subject.below(folder).next().is_some());
     match said {
         Some(node) if node.is(false) => found.at(node, "`enable_cdi` is false"),
-        None if off_by_default && specs => found.nowhere("CDI is off by default in containerd 1.7, and the node has CDI specifications"),
+        None if off_by_default && specs => found.nowhere(
+            "CDI is off by default in containerd 1.7, and the node has CDI specifications",
+        ),
         _ => {}
     }
 }
@@ -847,20 +1049,31 @@ fn deprecated(facts: &Facts<'_>, found: &mut Found<'_>) {
     let mut seen = BTreeSet::new();
     if config.version.is_some() {
         keys(facts, |_, path, node, reading| {
-            let Reading::Deprecated { setting, since, instead } = reading else {
+            let Reading::Deprecated {
+                setting,
+                since,
+                instead,
+            } = reading
+            else {
                 return;
             };
             // One word for all hosts of a registry's table.
             if seen.insert((node.text, setting.name.clone())) {
-                let instead = instead.map(|instead| format!(": {instead}")).unwrap_or_default();
+                let instead = instead
+                    .map(|instead| format!(": {instead}"))
+                    .unwrap_or_default();
                 let key = path[path.len().saturating_sub(2)..].join(".");
                 found.at(node, format!("`{key}`, since containerd {since}{instead}"));
             }
         });
     }
     for file in &config.files {
-        if config.from(1, 5) && file.said.unwrap_or(1) < 2 && file.parsed.root().is_some_and(filled) {
-            found.text(file.parsed.text, "a file of version 1: write version 2 or later");
+        if config.from(1, 5) && file.said.unwrap_or(1) < 2 && file.parsed.root().is_some_and(filled)
+        {
+            found.text(
+                file.parsed.text,
+                "a file of version 1: write version 2 or later",
+            );
         }
     }
 }
@@ -872,10 +1085,14 @@ fn all_devices(facts: &Facts<'_>, found: &mut Found<'_>) {
     }
     for name in config.runtimes() {
         let key = |key: &str| config.within("runtimes", &[name, key]);
-        if let Some(node) = key("privileged_without_host_devices_all_devices_allowed").filter(|node| node.is(true))
+        if let Some(node) =
+            key("privileged_without_host_devices_all_devices_allowed").filter(|node| node.is(true))
             && !key("privileged_without_host_devices").is_some_and(|node| node.is(true))
         {
-            found.at(node, format!("runtime `{name}` has it without `privileged_without_host_devices`"));
+            found.at(
+                node,
+                format!("runtime `{name}` has it without `privileged_without_host_devices`"),
+            );
         }
     }
 }

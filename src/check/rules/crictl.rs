@@ -75,7 +75,10 @@ fn keys(facts: &Facts<'_>, found: &mut Found<'_>) {
         }
         match version {
             Some(version) => found.at(node, format!("crictl {version} refuses `{key}`")),
-            None => found.at(node, format!("not every crictl knows `{key}`, and most refuse what they do not know")),
+            None => found.at(
+                node,
+                format!("not every crictl knows `{key}`, and most refuse what they do not know"),
+            ),
         }
     }
 }
@@ -83,7 +86,9 @@ fn keys(facts: &Facts<'_>, found: &mut Found<'_>) {
 fn endpoint_missing(facts: &Facts<'_>, found: &mut Found<'_>) {
     if let Some(parsed) = &facts.crictl
         && let Some(root) = parsed.root()
-        && root.get("runtime-endpoint").is_none_or(|node| node.shown().is_empty())
+        && root
+            .get("runtime-endpoint")
+            .is_none_or(|node| node.shown().is_empty())
     {
         found.text(parsed.text, "there is no `runtime-endpoint`");
     } else if facts.crictl.is_none()
@@ -91,7 +96,10 @@ fn endpoint_missing(facts: &Facts<'_>, found: &mut Found<'_>) {
         && facts.containerd.present
         && facts.versions.crictl.is_some()
     {
-        found.at_path("etc/crictl.yaml", "there is no such file, and crictl is in the node");
+        found.at_path(
+            "etc/crictl.yaml",
+            "there is no such file, and crictl is in the node",
+        );
     }
 }
 
@@ -105,7 +113,10 @@ fn endpoint_differs(facts: &Facts<'_>, found: &mut Found<'_>) {
             && let Some(value) = node.text().filter(|value| !value.is_empty())
             && socket(value) != socket(&theirs)
         {
-            found.at_value(node, format!("`{value}`, and containerd listens at `{theirs}`"));
+            found.at_value(
+                node,
+                format!("`{value}`, and containerd listens at `{theirs}`"),
+            );
         }
     }
 }

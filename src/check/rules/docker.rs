@@ -13,7 +13,9 @@ pub(super) const RULES: &[Rule] = &[
               firewall (Docker sets the FORWARD policy to DROP), and its images and containers take \
               disk that kubelet does not see.",
         fix: "remove Docker's packages; mind that removing docker-ce may remove containerd.io too",
-        sources: &["kubernetes.io: Changing the container runtime on a node from Docker Engine to containerd"],
+        sources: &[
+            "kubernetes.io: Changing the container runtime on a node from Docker Engine to containerd",
+        ],
         check: packages,
     },
     Rule {
@@ -22,7 +24,9 @@ pub(super) const RULES: &[Rule] = &[
         title: "a Docker unit starts with the machine",
         why: "The daemon runs beside containerd, or fails at every start.",
         fix: "disable docker.service and docker.socket, or remove the package",
-        sources: &["kubernetes.io: Changing the container runtime on a node from Docker Engine to containerd"],
+        sources: &[
+            "kubernetes.io: Changing the container runtime on a node from Docker Engine to containerd",
+        ],
         check: units,
     },
     Rule {
@@ -33,7 +37,10 @@ pub(super) const RULES: &[Rule] = &[
               and from the node's annotation, and fails at the next upgrade; kubelet and crictl wait \
               for it.",
         fix: "write `unix:///run/containerd/containerd.sock` instead",
-        sources: &["KEP 2221", "kubernetes.io: Changing the container runtime on a node from Docker Engine to containerd"],
+        sources: &[
+            "KEP 2221",
+            "kubernetes.io: Changing the container runtime on a node from Docker Engine to containerd",
+        ],
         check: socket,
     },
     Rule {
@@ -88,15 +95,29 @@ fn packages(facts: &Facts<'_>, found: &mut Found<'_>) {
             found.nowhere(format!("package `{name}` {version}"));
         }
     }
-    let programs = ["usr/bin/dockerd", "usr/local/bin/dockerd", "usr/sbin/dockerd"];
-    let packaged = PACKAGES.iter().any(|name| facts.subject.packages.contains_key(*name));
-    for path in programs.iter().filter(|path| !packaged && facts.subject.names(path)) {
+    let programs = [
+        "usr/bin/dockerd",
+        "usr/local/bin/dockerd",
+        "usr/sbin/dockerd",
+    ];
+    let packaged = PACKAGES
+        .iter()
+        .any(|name| facts.subject.packages.contains_key(*name));
+    for path in programs
+        .iter()
+        .filter(|path| !packaged && facts.subject.names(path))
+    {
         found.at_path(path, "the daemon's program");
     }
 }
 
 fn units(facts: &Facts<'_>, found: &mut Found<'_>) {
-    for name in ["docker.service", "docker.socket", "cri-docker.service", "cri-docker.socket"] {
+    for name in [
+        "docker.service",
+        "docker.socket",
+        "cri-docker.service",
+        "cri-docker.socket",
+    ] {
         if facts.units.starts(name)
             && let Some(link) = facts.units.enabled.get(name)
         {
@@ -122,7 +143,9 @@ fn socket(facts: &Facts<'_>, found: &mut Found<'_>) {
             let comment = line.trim_start().starts_with('#');
             for socket in SOCKETS {
                 // The Docker socket is named by many; only kubeadm's files mean the runtime.
-                let means_it = socket == SOCKETS[0] || line.contains("criSocket") || line.contains("cri-socket");
+                let means_it = socket == SOCKETS[0]
+                    || line.contains("criSocket")
+                    || line.contains("cri-socket");
                 if let Some(at) = line.find(socket).filter(|_| means_it && !comment) {
                     found.in_text(number, start + at, format!("`{}`", line.trim()));
                 }
@@ -137,8 +160,14 @@ fn daemon_json(facts: &Facts<'_>, found: &mut Found<'_>) {
         return;
     }
     if let Some(text) = facts.subject.text_at("etc/docker/daemon.json") {
-        let value: serde_json::Value = serde_json::from_str(&facts.subject.texts[text].text).unwrap_or_default();
-        let keys: Vec<_> = value.as_object().into_iter().flat_map(serde_json::Map::keys).take(8).collect();
+        let value: serde_json::Value =
+            serde_json::from_str(&facts.subject.texts[text].text).unwrap_or_default();
+        let keys: Vec<_> = value
+            .as_object()
+            .into_iter()
+            .flat_map(serde_json::Map::keys)
+            .take(8)
+            .collect();
         let keys: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();
         let what = match keys.is_empty() {
             true => "it sets nothing".to_owned(),
@@ -160,7 +189,10 @@ fn extra_args(facts: &Facts<'_>, found: &mut Found<'_>) {
         let Some(args) = args else { continue };
         // A mapping up to v1beta3, a list of names and values from v1beta4 on.
         let names = args.entries().map(|(name, node)| (name.to_owned(), node));
-        let listed = args.items().iter().filter_map(|item| Some((item.get("name")?.shown(), item)));
+        let listed = args
+            .items()
+            .iter()
+            .filter_map(|item| Some((item.get("name")?.shown(), item)));
         for (name, node) in names.chain(listed) {
             let known = crate::compat::kubelet::flag(&name);
             let number = facts.minor().unwrap_or(24);

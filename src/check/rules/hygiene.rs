@@ -184,7 +184,12 @@ fn machine_id(facts: &Facts<'_>, found: &mut Found<'_>) {
 }
 
 /// Every path of the tree by name that `is_it`.
-fn paths(facts: &Facts<'_>, found: &mut Found<'_>, message: &str, is_it: impl Fn(&str, &Entry) -> bool) {
+fn paths(
+    facts: &Facts<'_>,
+    found: &mut Found<'_>,
+    message: &str,
+    is_it: impl Fn(&str, &Entry) -> bool,
+) {
     for (path, entry) in &facts.subject.tree.entries {
         if let Ok(text) = std::str::from_utf8(path.as_bytes())
             && is_it(text, entry)
@@ -213,7 +218,9 @@ fn random_seed(facts: &Facts<'_>, found: &mut Found<'_>) {
         "boot/loader/random-seed",
         "efi/loader/random-seed",
     ];
-    paths(facts, found, "a random seed", |path, entry| PATHS.contains(&path) && is_filled(entry));
+    paths(facts, found, "a random seed", |path, entry| {
+        PATHS.contains(&path) && is_filled(entry)
+    });
 }
 
 fn resolv_conf(facts: &Facts<'_>, found: &mut Found<'_>) {
@@ -222,7 +229,11 @@ fn resolv_conf(facts: &Facts<'_>, found: &mut Found<'_>) {
         return;
     }
     if let Some((at, text)) = line(facts, "etc/resolv.conf") {
-        let servers: Vec<_> = text.lines().filter_map(|line| line.trim().strip_prefix("nameserver")).map(str::trim).collect();
+        let servers: Vec<_> = text
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("nameserver"))
+            .map(str::trim)
+            .collect();
         if !servers.is_empty() {
             found.text(at, format!("it names {}", servers.join(", ")));
         }
@@ -231,7 +242,10 @@ fn resolv_conf(facts: &Facts<'_>, found: &mut Found<'_>) {
 
 fn hostname(facts: &Facts<'_>, found: &mut Found<'_>) {
     if let Some((at, name)) = line(facts, "etc/hostname") {
-        let name = name.lines().find(|line| !line.starts_with('#')).unwrap_or_default();
+        let name = name
+            .lines()
+            .find(|line| !line.starts_with('#'))
+            .unwrap_or_default();
         if !["", "localhost", "localhost.localdomain"].contains(&name) {
             found.text(at, format!("`{name}`"));
         }
@@ -250,9 +264,17 @@ fn secrets(facts: &Facts<'_>, found: &mut Found<'_>) {
             found.at_path(path, what(*secret));
         }
     }
-    let sought: [&[u8]; 6] = [b"etc/kubernetes", b"var/lib/kubelet", b"etc/docker", b"etc/cni", b"root", b"home"];
+    let sought: [&[u8]; 6] = [
+        b"etc/kubernetes",
+        b"var/lib/kubelet",
+        b"etc/docker",
+        b"etc/cni",
+        b"root",
+        b"home",
+    ];
     for (number, text) in facts.subject.texts.iter().enumerate() {
-        let sensitive = facts.subject.whole && sought.iter().any(|folder| text.path.is_within(folder));
+        let sensitive =
+            facts.subject.whole && sought.iter().any(|folder| text.path.is_within(folder));
         if let Some(secret) = look::secret(&text.text).filter(|_| sensitive) {
             found.text(number, what(secret));
         }
@@ -263,7 +285,9 @@ fn histories(facts: &Facts<'_>, found: &mut Found<'_>) {
     paths(facts, found, "a history", |path, entry| {
         let home = path.starts_with("root/") || path.starts_with("home/");
         let name = path.rsplit('/').next().unwrap_or_default();
-        home && name.starts_with('.') && (name.ends_with("_history") || name == ".lesshst" || name == ".viminfo") && is_filled(entry)
+        home && name.starts_with('.')
+            && (name.ends_with("_history") || name == ".lesshst" || name == ".viminfo")
+            && is_filled(entry)
     });
 }
 
@@ -276,9 +300,10 @@ fn apt_lists(facts: &Facts<'_>, found: &mut Found<'_>) {
         "var/cache/libdnf5",
     ];
     for folder in FOLDERS {
-        let files = facts.subject.below(folder).filter(|(path, entry)| {
-            is_filled(entry) && !path.ends_with(b"lock")
-        });
+        let files = facts
+            .subject
+            .below(folder)
+            .filter(|(path, entry)| is_filled(entry) && !path.ends_with(b"lock"));
         let size: u64 = files
             .map(|(_, entry)| match entry.node {
                 Node::File { size, .. } => size,
@@ -312,12 +337,50 @@ fn world_writable(facts: &Facts<'_>, found: &mut Found<'_>) {
 
 /// Programs that distributions ship with these bits, by name.
 const USUAL: [&str; 44] = [
-    "at", "chage", "chfn", "chsh", "crontab", "dbus-daemon-launch-helper", "dotlockfile", "expiry",
-    "fusermount", "fusermount3", "gpasswd", "grub2-set-bootflag", "locate", "lockfile", "mlocate",
-    "mount", "mount.cifs", "mount.nfs", "netreport", "newgidmap", "newgrp", "newuidmap", "ntfs-3g",
-    "pam_extrausers_chkpwd", "pam_timestamp_check", "passwd", "ping", "ping6", "pkexec", "plocate",
-    "polkit-agent-helper-1", "postdrop", "postqueue", "ssh-agent", "ssh-keysign", "su", "sudo",
-    "umount", "unix_chkpwd", "userhelper", "usernetctl", "utempter", "wall", "write",
+    "at",
+    "chage",
+    "chfn",
+    "chsh",
+    "crontab",
+    "dbus-daemon-launch-helper",
+    "dotlockfile",
+    "expiry",
+    "fusermount",
+    "fusermount3",
+    "gpasswd",
+    "grub2-set-bootflag",
+    "locate",
+    "lockfile",
+    "mlocate",
+    "mount",
+    "mount.cifs",
+    "mount.nfs",
+    "netreport",
+    "newgidmap",
+    "newgrp",
+    "newuidmap",
+    "ntfs-3g",
+    "pam_extrausers_chkpwd",
+    "pam_timestamp_check",
+    "passwd",
+    "ping",
+    "ping6",
+    "pkexec",
+    "plocate",
+    "polkit-agent-helper-1",
+    "postdrop",
+    "postqueue",
+    "ssh-agent",
+    "ssh-keysign",
+    "su",
+    "sudo",
+    "umount",
+    "unix_chkpwd",
+    "userhelper",
+    "usernetctl",
+    "utempter",
+    "wall",
+    "write",
 ];
 
 fn setuid(facts: &Facts<'_>, found: &mut Found<'_>) {
@@ -329,7 +392,10 @@ fn setuid(facts: &Facts<'_>, found: &mut Found<'_>) {
         // A setgid bit without the group's right to execute meant mandatory locking.
         let harmless = entry.mode & SETUID == 0 && entry.mode & 0o010 == 0;
         if !USUAL.contains(&&*name) && !harmless {
-            found.at_path(path, format!("mode {:04o}, {}:{}", entry.mode, entry.uid, entry.gid));
+            found.at_path(
+                path,
+                format!("mode {:04o}, {}:{}", entry.mode, entry.uid, entry.gid),
+            );
         }
     }
 }
@@ -337,7 +403,10 @@ fn setuid(facts: &Facts<'_>, found: &mut Found<'_>) {
 /// The numbers in the third field of a file of accounts.
 fn ids(facts: &Facts<'_>, path: &str) -> Option<BTreeSet<u32>> {
     let text = facts.subject.text(path)?;
-    let numbers = text.text.lines().filter_map(|line| line.split(':').nth(2)?.parse().ok());
+    let numbers = text
+        .text
+        .lines()
+        .filter_map(|line| line.split(':').nth(2)?.parse().ok());
     Some(numbers.collect())
 }
 
@@ -360,16 +429,31 @@ fn unknown_ids(facts: &Facts<'_>, found: &mut Found<'_>) {
 }
 
 fn times(facts: &Facts<'_>, found: &mut Found<'_>) {
-    let Some(epoch) = facts.subject.epoch else { return };
+    let Some(epoch) = facts.subject.epoch else {
+        return;
+    };
     let entries = &facts.subject.tree.entries;
-    let newer: Vec<_> = entries.iter().filter(|(_, entry)| entry.mtime > epoch).collect();
+    let newer: Vec<_> = entries
+        .iter()
+        .filter(|(_, entry)| entry.mtime > epoch)
+        .collect();
     if let Some((path, _)) = newer.first() {
-        found.at_path(path, format!("{} are newer than the image", crate::report::counted(newer.len(), "file")));
+        found.at_path(
+            path,
+            format!(
+                "{} are newer than the image",
+                crate::report::counted(newer.len(), "file")
+            ),
+        );
     }
 }
 
 fn cloud_init(facts: &Facts<'_>, found: &mut Found<'_>) {
-    for folder in ["var/lib/cloud/instances", "var/lib/cloud/data", "var/lib/cloud/sem"] {
+    for folder in [
+        "var/lib/cloud/instances",
+        "var/lib/cloud/data",
+        "var/lib/cloud/sem",
+    ] {
         if facts.subject.below(folder).next().is_some() {
             found.at_path(folder, "it is not empty");
         }
@@ -377,10 +461,18 @@ fn cloud_init(facts: &Facts<'_>, found: &mut Found<'_>) {
 }
 
 fn logs(facts: &Facts<'_>, found: &mut Found<'_>) {
-    let files = facts.subject.below("var/log").filter(|(_, entry)| is_filled(entry));
-    let files: Vec<_> = files.map(|(path, _)| String::from_utf8_lossy(path).into_owned()).collect();
+    let files = facts
+        .subject
+        .below("var/log")
+        .filter(|(_, entry)| is_filled(entry));
+    let files: Vec<_> = files
+        .map(|(path, _)| String::from_utf8_lossy(path).into_owned())
+        .collect();
     if let Some(first) = files.first() {
-        found.at_path(format!("var/log/{first}"), crate::report::counted(files.len(), "log"));
+        found.at_path(
+            format!("var/log/{first}"),
+            crate::report::counted(files.len(), "log"),
+        );
     }
 }
 

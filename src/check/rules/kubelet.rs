@@ -25,7 +25,10 @@ pub(super) const RULES: &[Rule] = &[
         why: "kubelet passes over fields of its configuration that it does not know, with a line in \
               its log.",
         fix: "take the field out, or correct its name",
-        sources: &["kubernetes v1.28.0: pkg/kubelet/kubeletconfig/util/codec/codec.go", "src/compat: kubelet's fields"],
+        sources: &[
+            "kubernetes v1.28.0: pkg/kubelet/kubeletconfig/util/codec/codec.go",
+            "src/compat: kubelet's fields",
+        ],
         check: fields,
     },
     Rule {
@@ -56,7 +59,11 @@ pub(super) const RULES: &[Rule] = &[
               containerd 2 and kubelet 1.31 or later this wins over kubelet's own `cgroupDriver: \
               systemd`, silently. The default is false in every release.",
         fix: "set `SystemdCgroup = true` in the runtime's options",
-        sources: &["trap T16", "containerd v2.3.4: internal/cri/server/runtime_config_linux.go", "KEP 4033"],
+        sources: &[
+            "trap T16",
+            "containerd v2.3.4: internal/cri/server/runtime_config_linux.go",
+            "KEP 4033",
+        ],
         check: cgroupfs,
     },
     Rule {
@@ -76,7 +83,10 @@ pub(super) const RULES: &[Rule] = &[
         why: "Up to 1.23 kubelet uses dockershim, unless it is given `--container-runtime=remote` \
               and the endpoint; from 1.24 to 1.26 it needs the endpoint.",
         fix: "give kubelet `--container-runtime-endpoint=unix:///run/containerd/containerd.sock` (and `--container-runtime=remote` up to 1.23)",
-        sources: &["kubernetes#106907", "kubernetes v1.20.5: pkg/kubelet/config/flags.go"],
+        sources: &[
+            "kubernetes#106907",
+            "kubernetes v1.20.5: pkg/kubelet/config/flags.go",
+        ],
         check: endpoint_missing,
     },
     Rule {
@@ -115,7 +125,10 @@ pub(super) const RULES: &[Rule] = &[
         why: "Flags win over the configuration that kubeadm writes when a node joins. An endpoint in \
               the image's own arguments cannot be changed by the cluster any more.",
         fix: "give it in the configuration, or leave it to kubeadm",
-        sources: &["kubernetes v1.28.0: cmd/kubelet/app/server.go (kubeletConfigFlagPrecedence)", "KEP 4656"],
+        sources: &[
+            "kubernetes v1.28.0: cmd/kubelet/app/server.go (kubeletConfigFlagPrecedence)",
+            "KEP 4656",
+        ],
         check: overrides,
     },
     Rule {
@@ -125,7 +138,10 @@ pub(super) const RULES: &[Rule] = &[
         why: "kubelet exits: `maxParallelImagePulls` has a meaning only where images are not pulled \
               one after the other.",
         fix: "set `serializeImagePulls: false`, or take `maxParallelImagePulls` out",
-        sources: &["KEP 3673", "kubernetes v1.28.0: pkg/kubelet/apis/config/validation/validation.go"],
+        sources: &[
+            "KEP 3673",
+            "kubernetes v1.28.0: pkg/kubelet/apis/config/validation/validation.go",
+        ],
         check: pulls,
     },
     Rule {
@@ -162,7 +178,9 @@ pub(super) const RULES: &[Rule] = &[
         title: "a kubelet flag that is deprecated",
         why: "It means the same as a field of the configuration, and will go in some release.",
         fix: "give it in KubeletConfiguration",
-        sources: &["kubernetes v1.28.0: cmd/kubelet/app/options/options.go (AddKubeletConfigFlags)"],
+        sources: &[
+            "kubernetes v1.28.0: cmd/kubelet/app/options/options.go (AddKubeletConfigFlags)",
+        ],
         check: deprecated,
     },
 ];
@@ -184,7 +202,9 @@ fn every<'f>(facts: &'f Facts<'_>) -> impl Iterator<Item = &'f Flag> {
 }
 
 fn flags(facts: &Facts<'_>, found: &mut Found<'_>) {
-    let Some((number, row)) = minor(facts) else { return };
+    let Some((number, row)) = minor(facts) else {
+        return;
+    };
     for flag in every(facts) {
         let name = &flag.name;
         let known = kubelet::flag(name);
@@ -199,10 +219,17 @@ fn flags(facts: &Facts<'_>, found: &mut Found<'_>) {
             _ if row.minor != number => continue,
             _ => {
                 let near = nearest(name, kubelet::flags());
-                near.map_or_else(|| "no kubelet has".to_owned(), |near| format!("did you mean `--{near}`?"))
+                near.map_or_else(
+                    || "no kubelet has".to_owned(),
+                    |near| format!("did you mean `--{near}`?"),
+                )
             }
         };
-        found.in_text(flag.text, flag.at, format!("kubelet 1.{number} has no flag `--{name}`: {why}"));
+        found.in_text(
+            flag.text,
+            flag.at,
+            format!("kubelet 1.{number} has no flag `--{name}`: {why}"),
+        );
     }
 }
 
@@ -214,11 +241,22 @@ fn fields(facts: &Facts<'_>, found: &mut Found<'_>) {
         }
         match (kubelet::field(name), facts.minor()) {
             (Some(field), Some(number)) if field.from > number => {
-                found.at(node, format!("kubelet 1.{number} has no field `{name}`: it came with 1.{}", field.from));
+                found.at(
+                    node,
+                    format!(
+                        "kubelet 1.{number} has no field `{name}`: it came with 1.{}",
+                        field.from
+                    ),
+                );
             }
             (None, number) if known_minor.is_some() || number.is_none() => {
-                let near = nearest(name, kubelet::fields().iter().map(|field| field.name.as_str()));
-                let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                let near = nearest(
+                    name,
+                    kubelet::fields().iter().map(|field| field.name.as_str()),
+                );
+                let near = near
+                    .map(|near| format!("; did you mean `{near}`?"))
+                    .unwrap_or_default();
                 found.at(node, format!("no kubelet has a field `{name}`{near}"));
             }
             _ => {}
@@ -247,7 +285,8 @@ fn broken(facts: &Facts<'_>, found: &mut Found<'_>) {
             Ok(node) => {
                 let version = node.get("apiVersion").and_then(Node::text);
                 let kind = node.get("kind").and_then(Node::text);
-                let right = version.is_some_and(|version| version.starts_with("kubelet.config.k8s.io/"));
+                let right =
+                    version.is_some_and(|version| version.starts_with("kubelet.config.k8s.io/"));
                 if !right || kind != Some("KubeletConfiguration") {
                     found.text(config.text, "it is not a KubeletConfiguration");
                 }
@@ -276,11 +315,16 @@ fn drivers(facts: &Facts<'_>, found: &mut Found<'_>) {
     let theirs = if systemd { "systemd" } else { "cgroupfs" };
     match said {
         Some((driver, text, at)) if driver != theirs => {
-            found.in_text(text, at, format!("kubelet has `{driver}`, and containerd's `{name}` has `{theirs}`"));
+            found.in_text(
+                text,
+                at,
+                format!("kubelet has `{driver}`, and containerd's `{name}` has `{theirs}`"),
+            );
         }
         // kubeadm writes `systemd` from 1.22 on; without a configuration nobody knows.
         None if systemd && !facts.kubelet.configs.is_empty() => {
-            let message = format!("containerd's `{name}` has `systemd`, and kubelet its default, `cgroupfs`");
+            let message =
+                format!("containerd's `{name}` has `systemd`, and kubelet its default, `cgroupfs`");
             match node {
                 Some(node) => found.at_value(node, message),
                 None => found.nowhere(message),
@@ -292,7 +336,11 @@ fn drivers(facts: &Facts<'_>, found: &mut Found<'_>) {
 
 fn cgroupfs(facts: &Facts<'_>, found: &mut Found<'_>) {
     let config = &facts.containerd;
-    let Some(root) = config.files.iter().find(|file| file.parsed.root().is_some()) else {
+    let Some(root) = config
+        .files
+        .iter()
+        .find(|file| file.parsed.root().is_some())
+    else {
         return;
     };
     if facts.subject.whole && facts.versions.systemd.is_none() && facts.units.units.is_empty() {
@@ -322,24 +370,43 @@ fn cgroup_v1(facts: &Facts<'_>, found: &mut Found<'_>) {
     }) else {
         return;
     };
-    let allowed = facts.kubelet.field("failCgroupV1").map(|node| node.is(false));
-    let systemd = facts.versions.systemd.as_ref().is_some_and(|said| said.version.major >= 258);
+    let allowed = facts
+        .kubelet
+        .field("failCgroupV1")
+        .map(|node| node.is(false));
+    let systemd = facts
+        .versions
+        .systemd
+        .as_ref()
+        .is_some_and(|said| said.version.major >= 258);
     match minor(facts) {
         Some((number, row)) if row.refuses_cgroup_v1 && allowed != Some(true) => {
-            found.in_text(said.text, said.at, format!("kubelet 1.{number} does not start on cgroup v1"));
+            found.in_text(
+                said.text,
+                said.at,
+                format!("kubelet 1.{number} does not start on cgroup v1"),
+            );
         }
-        _ if systemd => found.in_text(said.text, said.at, "systemd 258 and later have no cgroup v1"),
+        _ if systemd => found.in_text(
+            said.text,
+            said.at,
+            "systemd 258 and later have no cgroup v1",
+        ),
         _ => {}
     }
 }
 
 /// The endpoint that kubelet is given: value, text, byte.
 fn endpoint(facts: &Facts<'_>) -> Option<(String, usize, usize)> {
-    facts.kubelet.said("container-runtime-endpoint", "containerRuntimeEndpoint")
+    facts
+        .kubelet
+        .said("container-runtime-endpoint", "containerRuntimeEndpoint")
 }
 
 fn endpoint_missing(facts: &Facts<'_>, found: &mut Found<'_>) {
-    let Some((number, _)) = minor(facts) else { return };
+    let Some((number, _)) = minor(facts) else {
+        return;
+    };
     if !facts.kubelet.present || !facts.containerd.present || number >= 27 {
         return;
     }
@@ -348,11 +415,18 @@ fn endpoint_missing(facts: &Facts<'_>, found: &mut Found<'_>) {
     if joins {
         return;
     }
-    let runtime = facts.kubelet.flag("container-runtime").map(|flag| flag.value.as_str());
+    let runtime = facts
+        .kubelet
+        .flag("container-runtime")
+        .map(|flag| flag.value.as_str());
     if number < 24 && runtime != Some("remote") {
-        found.nowhere(format!("kubelet 1.{number} uses dockershim: there is no `--container-runtime=remote`"));
+        found.nowhere(format!(
+            "kubelet 1.{number} uses dockershim: there is no `--container-runtime=remote`"
+        ));
     } else if endpoint(facts).is_none() {
-        found.nowhere(format!("kubelet 1.{number} is given no `--container-runtime-endpoint`"));
+        found.nowhere(format!(
+            "kubelet 1.{number} is given no `--container-runtime-endpoint`"
+        ));
     }
 }
 
@@ -375,7 +449,11 @@ fn endpoint_differs(facts: &Facts<'_>, found: &mut Found<'_>) {
     }
     let (theirs, _) = facts.containerd.socket();
     if socket(&value) != socket(&theirs) {
-        found.in_text(text, at, format!("kubelet has `{value}`, and containerd `{theirs}`"));
+        found.in_text(
+            text,
+            at,
+            format!("kubelet has `{value}`, and containerd `{theirs}`"),
+        );
     }
 }
 
@@ -393,7 +471,11 @@ fn drop_ins(facts: &Facts<'_>, found: &mut Found<'_>) {
         return;
     };
     if number >= 28 && !row.config_drop_ins.are_usable() {
-        found.in_text(flag.text, flag.at, format!("kubelet 1.{number} resets fields that a drop-in does not have"));
+        found.in_text(
+            flag.text,
+            flag.at,
+            format!("kubelet 1.{number} resets fields that a drop-in does not have"),
+        );
     }
 }
 
@@ -405,18 +487,28 @@ fn overrides(facts: &Facts<'_>, found: &mut Found<'_>) {
         let path = &facts.subject.texts[flag.text].path.to_string();
         let own = ["etc/default/kubelet", "etc/sysconfig/kubelet"].contains(&path.as_str());
         if own && ["container-runtime-endpoint", "cgroup-driver"].contains(&flag.name.as_str()) {
-            found.in_text(flag.text, flag.at, format!("`--{}` wins over what kubeadm 1.{number} writes", flag.name));
+            found.in_text(
+                flag.text,
+                flag.at,
+                format!("`--{}` wins over what kubeadm 1.{number} writes", flag.name),
+            );
         }
     }
 }
 
 fn pulls(facts: &Facts<'_>, found: &mut Found<'_>) {
-    let serial = facts.kubelet.field("serializeImagePulls").is_none_or(|node| !node.is(false));
+    let serial = facts
+        .kubelet
+        .field("serializeImagePulls")
+        .is_none_or(|node| !node.is(false));
     if let Some(node) = facts.kubelet.field("maxParallelImagePulls")
         && serial
         && node.integer().is_some_and(|number| number > 1)
     {
-        found.at(node, "images are pulled one after the other: `serializeImagePulls` is not false");
+        found.at(
+            node,
+            "images are pulled one after the other: `serializeImagePulls` is not false",
+        );
     }
 }
 
@@ -431,14 +523,22 @@ fn open(facts: &Facts<'_>, found: &mut Found<'_>) {
     if let Some(node) = anonymous.filter(|node| node.is(true)) {
         found.at(node, "anonymous access is on");
     }
-    let mode = facts.kubelet.field("authorization").and_then(|node| node.get("mode"));
+    let mode = facts
+        .kubelet
+        .field("authorization")
+        .and_then(|node| node.get("mode"));
     if let Some(node) = mode.filter(|node| node.text() == Some("AlwaysAllow")) {
         found.at(node, "everyone may do everything");
     }
 }
 
 fn missing(facts: &Facts<'_>, found: &mut Found<'_>) {
-    let Some(path) = facts.kubelet.config.as_ref().filter(|_| facts.subject.whole) else {
+    let Some(path) = facts
+        .kubelet
+        .config
+        .as_ref()
+        .filter(|_| facts.subject.whole)
+    else {
         return;
     };
     if path != "/var/lib/kubelet/config.yaml" {
@@ -450,15 +550,22 @@ fn missing(facts: &Facts<'_>, found: &mut Found<'_>) {
 }
 
 fn deprecated(facts: &Facts<'_>, found: &mut Found<'_>) {
-    let Some((number, row)) = minor(facts) else { return };
+    let Some((number, row)) = minor(facts) else {
+        return;
+    };
     if !row.config_drop_ins.are_usable() {
         return;
     }
     for flag in every(facts) {
-        if let Some(field) = kubelet::field_of(&flag.name).filter(|_| kubelet::has_flag(&flag.name, number) == Some(true))
+        if let Some(field) = kubelet::field_of(&flag.name)
+            .filter(|_| kubelet::has_flag(&flag.name, number) == Some(true))
             && kubelet::field(field).is_some_and(|field| field.from <= number)
         {
-            found.in_text(flag.text, flag.at, format!("`--{}`: the field `{field}` means the same", flag.name));
+            found.in_text(
+                flag.text,
+                flag.at,
+                format!("`--{}`: the field `{field}` means the same", flag.name),
+            );
         }
     }
 }

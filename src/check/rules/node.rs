@@ -24,7 +24,10 @@ pub(super) const RULES: &[Rule] = &[
         why: "Without `net.ipv4.ip_forward` pods reach nothing but their own node, and kubeadm \
               refuses to join. Docker used to set it silently.",
         fix: "set `net.ipv4.ip_forward = 1` in /usr/lib/sysctl.d",
-        sources: &["kubernetes.io: Container Runtimes (Enable IPv4 packet forwarding)", "kubeadm preflight"],
+        sources: &[
+            "kubernetes.io: Container Runtimes (Enable IPv4 packet forwarding)",
+            "kubeadm preflight",
+        ],
         check: forwarding,
     },
     Rule {
@@ -130,7 +133,10 @@ pub(super) const RULES: &[Rule] = &[
               gigabytes with a limit of a billion (old yum, MySQL, Java). containerd dropped \
               `infinity` from its unit in 2.0.",
         fix: "set `LimitNOFILE=1024:524288` in a drop-in of containerd.service",
-        sources: &["containerd#8924", "containerd release/2.3: docs/containerd-2.0.md"],
+        sources: &[
+            "containerd#8924",
+            "containerd release/2.3: docs/containerd-2.0.md",
+        ],
         check: infinite_files,
     },
     Rule {
@@ -173,11 +179,16 @@ fn is_node(facts: &Facts<'_>) -> bool {
 
 fn modules(facts: &Facts<'_>, found: &mut Found<'_>) {
     for kernel in facts.subject.kernels() {
-        let builtin = facts.subject.text(&format!("usr/lib/modules/{kernel}/modules.builtin"));
+        let builtin = facts
+            .subject
+            .text(&format!("usr/lib/modules/{kernel}/modules.builtin"));
         let Some(builtin) = builtin else { continue };
         let plain = |path: &str| {
             let name = path.rsplit('/').next().unwrap_or_default();
-            name.split(".ko").next().unwrap_or_default().replace('-', "_")
+            name.split(".ko")
+                .next()
+                .unwrap_or_default()
+                .replace('-', "_")
         };
         let built: Vec<String> = builtin.text.lines().map(plain).collect();
         let mut missing: Vec<_> = facts.kernel.modules.iter().collect();
@@ -194,17 +205,28 @@ fn modules(facts: &Facts<'_>, found: &mut Found<'_>) {
             }
         }
         for (name, said) in missing {
-            found.in_text(said.text, said.at, format!("kernel {kernel} has no module `{name}`"));
+            found.in_text(
+                said.text,
+                said.at,
+                format!("kernel {kernel} has no module `{name}`"),
+            );
         }
     }
 }
 
 fn forwarding(facts: &Facts<'_>, found: &mut Found<'_>) {
-    const NAMES: [&str; 3] = ["net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding", "net.ipv4.conf.*.forwarding"];
+    const NAMES: [&str; 3] = [
+        "net.ipv4.ip_forward",
+        "net.ipv4.conf.all.forwarding",
+        "net.ipv4.conf.*.forwarding",
+    ];
     if !is_node(facts) {
         return;
     }
-    let said: Vec<_> = NAMES.iter().filter_map(|name| Some((name, facts.kernel.sysctl.get(*name)?))).collect();
+    let said: Vec<_> = NAMES
+        .iter()
+        .filter_map(|name| Some((name, facts.kernel.sysctl.get(*name)?)))
+        .collect();
     match said.first() {
         None => found.nowhere("nothing sets `net.ipv4.ip_forward`"),
         Some((name, said)) if said.value == "0" => {
@@ -214,7 +236,10 @@ fn forwarding(facts: &Facts<'_>, found: &mut Found<'_>) {
     }
 }
 
-const BRIDGES: [&str; 2] = ["net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables"];
+const BRIDGES: [&str; 2] = [
+    "net.bridge.bridge-nf-call-iptables",
+    "net.bridge.bridge-nf-call-ip6tables",
+];
 
 fn bridges(facts: &Facts<'_>, found: &mut Found<'_>) {
     if !is_node(facts) || facts.minor().is_none_or(|minor| minor > 29) {
@@ -241,7 +266,10 @@ fn bridge_module(facts: &Facts<'_>, found: &mut Found<'_>) {
 }
 
 fn swap(facts: &Facts<'_>, found: &mut Found<'_>) {
-    let allowed = facts.kubelet.said("fail-swap-on", "failSwapOn").is_some_and(|(value, ..)| value == "false");
+    let allowed = facts
+        .kubelet
+        .said("fail-swap-on", "failSwapOn")
+        .is_some_and(|(value, ..)| value == "false");
     if !is_node(facts) || allowed {
         return;
     }
@@ -250,7 +278,8 @@ fn swap(facts: &Facts<'_>, found: &mut Found<'_>) {
         for line in facts.subject.texts[text].text.split_inclusive('\n') {
             let mut fields = line.split_whitespace();
             let device = fields.next().unwrap_or_default();
-            if !device.starts_with('#') && fields.nth(1) == Some("swap") && !line.contains("noauto") {
+            if !device.starts_with('#') && fields.nth(1) == Some("swap") && !line.contains("noauto")
+            {
                 found.in_text(text, start, format!("`{}`", line.trim()));
             }
             start += line.len();
@@ -264,34 +293,49 @@ fn swap(facts: &Facts<'_>, found: &mut Found<'_>) {
 }
 
 fn tmp(facts: &Facts<'_>, found: &mut Found<'_>) {
-    let read_only = matches!(facts.subject.read_only(), Some(ReadOnly::Nodelith | ReadOnly::Mounted));
+    let read_only = matches!(
+        facts.subject.read_only(),
+        Some(ReadOnly::Nodelith | ReadOnly::Mounted)
+    );
     if !is_node(facts) || !read_only || facts.units.units.is_empty() {
         return;
     }
     let fstab = facts.subject.text("etc/fstab").is_some_and(|text| {
-        text.text.lines().any(|line| line.split_whitespace().nth(1) == Some("/tmp"))
+        text.text
+            .lines()
+            .any(|line| line.split_whitespace().nth(1) == Some("/tmp"))
     });
     if !fstab && !facts.units.starts("tmp.mount") {
         found.at_path("tmp", "the root is read-only, and nothing is mounted there");
     }
 }
 
-const FOLDERS: [&str; 6] = ["usr/bin", "usr/sbin", "bin", "sbin", "usr/local/bin", "usr/local/sbin"];
+const FOLDERS: [&str; 6] = [
+    "usr/bin",
+    "usr/sbin",
+    "bin",
+    "sbin",
+    "usr/local/bin",
+    "usr/local/sbin",
+];
 
 /// Whether a program is in one of the folders that everybody searches.
 fn has_program(facts: &Facts<'_>, name: &str) -> bool {
     // A link by way of /etc/alternatives counts by its name.
-    FOLDERS.iter().any(|folder| facts.subject.names(&format!("{folder}/{name}")))
+    FOLDERS
+        .iter()
+        .any(|folder| facts.subject.names(&format!("{folder}/{name}")))
 }
 
 fn programs(facts: &Facts<'_>, found: &mut Found<'_>) {
     if !is_node(facts) {
         return;
     }
-    for name in ["conntrack", "ip", "iptables", "mount", "nsenter"] {
-        if !has_program(facts, name) {
-            found.nowhere(format!("there is no `{name}`"));
-        }
+    let missing = ["conntrack", "ip", "iptables", "mount", "nsenter"];
+    let missing = missing.iter().filter(|name| !has_program(facts, name));
+    let missing: Vec<_> = missing.map(|name| format!("`{name}`")).collect();
+    if !missing.is_empty() {
+        found.nowhere(format!("there is no {}", missing.join(", ")));
     }
 }
 
@@ -310,16 +354,28 @@ fn startable(facts: &Facts<'_>, found: &mut Found<'_>) {
     if !facts.subject.whole {
         return;
     }
-    for name in facts.units.enabled.keys().filter(|name| name.ends_with(".service")) {
+    for name in facts
+        .units
+        .enabled
+        .keys()
+        .filter(|name| name.ends_with(".service"))
+    {
         if !facts.units.starts(name) {
             continue;
         }
         let Some(unit) = facts.units.units.get(name) else {
             continue;
         };
-        let conditions = ["ConditionPathExists", "ConditionFileIsExecutable", "AssertPathExists"];
+        let conditions = [
+            "ConditionPathExists",
+            "ConditionFileIsExecutable",
+            "AssertPathExists",
+        ];
         let depends = |setting: &str| !unit.all("Unit", setting).is_empty();
-        let Some(start) = unit.last("Service", "ExecStart").filter(|_| !conditions.iter().any(|name| depends(name))) else {
+        let Some(start) = unit
+            .last("Service", "ExecStart")
+            .filter(|_| !conditions.iter().any(|name| depends(name)))
+        else {
             continue;
         };
         let program = start.value.split_whitespace().next().unwrap_or_default();
@@ -327,7 +383,11 @@ fn startable(facts: &Facts<'_>, found: &mut Found<'_>) {
         let program = program.trim_start_matches(['-', '@', ':', '+', '!', '|']);
         let is_path = program.starts_with('/') && !program.contains(['%', '$', '"']);
         if is_path && !lenient && !facts.subject.has(program) {
-            found.in_text(start.text, start.at, format!("{name}: there is no `{program}`"));
+            found.in_text(
+                start.text,
+                start.at,
+                format!("{name}: there is no `{program}`"),
+            );
         }
     }
 }
@@ -343,7 +403,9 @@ fn dangling(facts: &Facts<'_>, found: &mut Found<'_>) {
         });
         let names = [Some(name.clone()), template];
         let there = names.into_iter().flatten().any(|name| {
-            super::super::facts::units::FOLDERS.iter().any(|folder| facts.subject.has(&format!("{folder}/{name}")))
+            super::super::facts::units::FOLDERS
+                .iter()
+                .any(|folder| facts.subject.has(&format!("{folder}/{name}")))
         });
         // Generators make units of mounts and swaps from fstab.
         let made = name.ends_with(".mount") || name.ends_with(".swap") || name.ends_with(".device");
@@ -362,14 +424,19 @@ fn is_pulled(facts: &Facts<'_>, name: &str, depth: u8) -> bool {
         && facts.units.units.iter().any(|(other, unit)| {
             let wants = ["Wants", "Requires", "BindsTo"].iter().any(|key| {
                 let all = unit.all("Unit", key);
-                all.iter().any(|setting| setting.value.split_whitespace().any(|word| word == name))
+                all.iter()
+                    .any(|setting| setting.value.split_whitespace().any(|word| word == name))
             });
             wants && other != name && is_pulled(facts, other, depth - 1)
         })
 }
 
 fn containerd_starts(facts: &Facts<'_>, found: &mut Found<'_>) {
-    let unit = facts.units.units.get("containerd.service").and_then(|unit| unit.file);
+    let unit = facts
+        .units
+        .units
+        .get("containerd.service")
+        .and_then(|unit| unit.file);
     if let Some(text) = unit.filter(|_| facts.subject.whole)
         && !is_pulled(facts, "containerd.service", 3)
     {
@@ -378,7 +445,11 @@ fn containerd_starts(facts: &Facts<'_>, found: &mut Found<'_>) {
 }
 
 fn kubelet_starts(facts: &Facts<'_>, found: &mut Found<'_>) {
-    let unit = facts.units.units.get("kubelet.service").and_then(|unit| unit.file);
+    let unit = facts
+        .units
+        .units
+        .get("kubelet.service")
+        .and_then(|unit| unit.file);
     if let Some(text) = unit.filter(|_| facts.subject.whole)
         && !is_pulled(facts, "kubelet.service", 3)
     {
@@ -391,11 +462,19 @@ const FEW: u64 = 65_536;
 
 /// A unit's limit of open files, as it is written.
 fn limit<'f>(facts: &'f Facts<'_>) -> Option<&'f super::super::facts::units::Setting> {
-    facts.units.units.get("containerd.service")?.last("Service", "LimitNOFILE")
+    facts
+        .units
+        .units
+        .get("containerd.service")?
+        .last("Service", "LimitNOFILE")
 }
 
 fn few_files(facts: &Facts<'_>, found: &mut Found<'_>) {
-    let unit = facts.units.units.get("containerd.service").and_then(|unit| unit.file);
+    let unit = facts
+        .units
+        .units
+        .get("containerd.service")
+        .and_then(|unit| unit.file);
     let Some(text) = unit else { return };
     match limit(facts) {
         Some(limit) => {
@@ -405,9 +484,19 @@ fn few_files(facts: &Facts<'_>, found: &mut Found<'_>) {
             }
         }
         None if facts.containerd.has("open-files-by-systemd").is_some() => {
-            let old = facts.versions.systemd.as_ref().filter(|said| said.version.major < 240);
+            let old = facts
+                .versions
+                .systemd
+                .as_ref()
+                .filter(|said| said.version.major < 240);
             if let Some(said) = old {
-                found.text(text, format!("no LimitNOFILE, and systemd {} falls back to 4096", said.version.major));
+                found.text(
+                    text,
+                    format!(
+                        "no LimitNOFILE, and systemd {} falls back to 4096",
+                        said.version.major
+                    ),
+                );
             }
         }
         None => {}
@@ -425,7 +514,10 @@ fn infinite_files(facts: &Facts<'_>, found: &mut Found<'_>) {
 fn resolver(facts: &Facts<'_>, found: &mut Found<'_>) {
     let said = facts.kubelet.said("resolv-conf", "resolvConf").is_some();
     if is_node(facts) && !said && !facts.subject.names("etc/resolv.conf") {
-        found.at_path("etc/resolv.conf", "it is not there, and kubelet is told no other");
+        found.at_path(
+            "etc/resolv.conf",
+            "it is not there, and kubelet is told no other",
+        );
     }
 }
 
@@ -438,10 +530,15 @@ fn unit(facts: &Facts<'_>, found: &mut Found<'_>) {
         Some(mode) if !["process", "mixed", "none"].contains(&mode.value.as_str()) => {
             found.in_text(mode.text, mode.at, format!("KillMode={}", mode.value));
         }
-        None => found.text(text, "there is no KillMode: systemd's default is `control-group`"),
+        None => found.text(
+            text,
+            "there is no KillMode: systemd's default is `control-group`",
+        ),
         _ => {}
     }
-    let delegate = unit.last("Service", "Delegate").map(|setting| setting.value.as_str());
+    let delegate = unit
+        .last("Service", "Delegate")
+        .map(|setting| setting.value.as_str());
     if delegate.is_none_or(|value| ["no", "false", "0", "off"].contains(&value)) {
         found.text(text, "there is no `Delegate=yes`");
     }

@@ -16,7 +16,11 @@ pub(super) const RULES: &[Rule] = &[
               1.26 and later speak only v1, which containerd up to 1.5 does not serve. The node never \
               becomes ready.",
         fix: "take a containerd between 1.6 and 1.7, which serve both, or one that fits the kubelet",
-        sources: &["traps T18, T19", "KEP 2040", "containerd v1.5.18: pkg/cri (no runtime/v1)"],
+        sources: &[
+            "traps T18, T19",
+            "KEP 2040",
+            "containerd v1.5.18: pkg/cri (no runtime/v1)",
+        ],
         check: cri,
     },
     Rule {
@@ -55,7 +59,10 @@ pub(super) const RULES: &[Rule] = &[
         why: "There are no more patches, security fixes included. Distributions may support their \
               own packages longer.",
         fix: "move to a release that is supported",
-        sources: &["containerd RELEASES.md (support horizon)", "kubernetes/website: data/releases/eol.yaml"],
+        sources: &[
+            "containerd RELEASES.md (support horizon)",
+            "kubernetes/website: data/releases/eol.yaml",
+        ],
         check: ended,
     },
     Rule {
@@ -99,7 +106,11 @@ fn cri(facts: &Facts<'_>, found: &mut Found<'_>) {
     let (Some(said), Some(number)) = (&facts.versions.containerd, facts.minor()) else {
         return;
     };
-    let old = Version { major: 1, minor: 6, patch: 0 };
+    let old = Version {
+        major: 1,
+        minor: 6,
+        patch: 0,
+    };
     let minor = kubernetes::minor(number);
     let theirs: Vec<&str> = match containerd::line(said.version) {
         Some(known) => known.row.cri.iter().map(String::as_str).collect(),
@@ -107,7 +118,12 @@ fn cri(facts: &Facts<'_>, found: &mut Found<'_>) {
         None => return,
     };
     let Some(minor) = minor else { return };
-    if !minor.row.cri.iter().any(|api| theirs.contains(&api.as_str())) {
+    if !minor
+        .row
+        .cri
+        .iter()
+        .any(|api| theirs.contains(&api.as_str()))
+    {
         let message = format!(
             "kubelet 1.{number} speaks CRI {}, containerd {} {}",
             minor.row.cri.join(" and "),
@@ -119,7 +135,10 @@ fn cri(facts: &Facts<'_>, found: &mut Found<'_>) {
 }
 
 fn published(facts: &Facts<'_>, found: &mut Found<'_>) {
-    let (Some(said), Some(minor)) = (&facts.versions.containerd, facts.minor().and_then(kubernetes::minor)) else {
+    let (Some(said), Some(minor)) = (
+        &facts.versions.containerd,
+        facts.minor().and_then(kubernetes::minor),
+    ) else {
         return;
     };
     if let Err(published) = minor.row.published_with(said.version) {
@@ -140,9 +159,14 @@ fn crictl(facts: &Facts<'_>, found: &mut Found<'_>) {
     };
     let theirs = said.version.minor;
     // v1 alone is served or spoken on one side, and v1alpha2 alone on the other.
-    let apart = (theirs < 24 && (number >= 26 || facts.containerd.from(2, 0))) || theirs.abs_diff(number) > 3;
+    let apart = (theirs < 24 && (number >= 26 || facts.containerd.from(2, 0)))
+        || theirs.abs_diff(number) > 3;
     if apart {
-        place(said, format!("crictl {} with Kubernetes 1.{number}", said.version), found);
+        place(
+            said,
+            format!("crictl {} with Kubernetes 1.{number}", said.version),
+            found,
+        );
     }
 }
 
@@ -152,29 +176,52 @@ fn runc(facts: &Facts<'_>, found: &mut Found<'_>) {
     };
     let need = companions::needs(line).find(|need| need.program == "runc");
     if let Some(need) = need.filter(|need| said.version < need.least) {
-        let message = format!("runc {}, and containerd {line} wants {}: {}", said.version, need.least, need.about);
+        let message = format!(
+            "runc {}, and containerd {line} wants {}: {}",
+            said.version, need.least, need.about
+        );
         place(said, message, found);
     }
 }
 
 fn ended(facts: &Facts<'_>, found: &mut Found<'_>) {
-    let Some(today) = facts.subject.date else { return };
+    let Some(today) = facts.subject.date else {
+        return;
+    };
     if let Some(said) = &facts.versions.containerd {
         match containerd::line(said.version) {
             Some(known) if !known.newer && known.row.support(today) == Support::Over => {
-                let until = known.row.extended.as_ref().map_or(known.row.supported[1], |extended| extended.until);
+                let until = known
+                    .row
+                    .extended
+                    .as_ref()
+                    .map_or(known.row.supported[1], |extended| extended.until);
                 let message = format!("containerd {} was supported until {until}", known.row.line);
                 place(said, message, found);
             }
-            None => place(said, format!("containerd {} is not supported any more", said.version.line()), found),
+            None => place(
+                said,
+                format!(
+                    "containerd {} is not supported any more",
+                    said.version.line()
+                ),
+                found,
+            ),
             _ => {}
         }
     }
     if let (Some(said), Some(number)) = (&facts.versions.kubernetes, facts.minor())
         && let Some(known) = kubernetes::minor(number).filter(|known| !known.newer)
-        && let Some(day) = known.row.ended.filter(|_| known.row.is_supported(today) == Some(false))
+        && let Some(day) = known
+            .row
+            .ended
+            .filter(|_| known.row.is_supported(today) == Some(false))
     {
-        place(said, format!("Kubernetes 1.{number} was supported until {day}"), found);
+        place(
+            said,
+            format!("Kubernetes 1.{number} was supported until {day}"),
+            found,
+        );
     }
 }
 
@@ -182,11 +229,21 @@ fn newer(facts: &Facts<'_>, found: &mut Found<'_>) {
     if let Some(said) = &facts.versions.containerd
         && let Some(known) = containerd::line(said.version).filter(|known| known.newer)
     {
-        found.nowhere(format!("containerd {} is judged like {}", said.version, known.row.line));
+        found.nowhere(format!(
+            "containerd {} is judged like {}",
+            said.version, known.row.line
+        ));
     }
-    if let Some(known) = facts.minor().and_then(kubernetes::minor).filter(|known| known.newer) {
+    if let Some(known) = facts
+        .minor()
+        .and_then(kubernetes::minor)
+        .filter(|known| known.newer)
+    {
         let number = facts.minor().unwrap_or_default();
-        found.nowhere(format!("Kubernetes 1.{number} is judged like 1.{}", known.row.minor));
+        found.nowhere(format!(
+            "Kubernetes 1.{number} is judged like 1.{}",
+            known.row.minor
+        ));
     }
 }
 
@@ -207,6 +264,10 @@ fn runtime_config(facts: &Facts<'_>, found: &mut Found<'_>) {
         && facts.containerd.before(2, 0)
         && let Some(number) = facts.minor().filter(|number| *number >= 34)
     {
-        place(said, format!("containerd {} with kubelet 1.{number}", said.version), found);
+        place(
+            said,
+            format!("containerd {} with kubelet 1.{number}", said.version),
+            found,
+        );
     }
 }

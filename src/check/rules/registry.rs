@@ -18,7 +18,11 @@ pub(super) const RULES: &[Rule] = &[
               ignored without a word, and images come from the internet. The default of 2.2 and \
               later is such a list.",
         fix: "name exactly one directory, or set `use_local_image_pull = true`",
-        sources: &["trap T1", "containerd v2.3.4: core/transfer/registry/registry.go", "containerd#12808, #14168"],
+        sources: &[
+            "trap T1",
+            "containerd v2.3.4: core/transfer/registry/registry.go",
+            "containerd#12808, #14168",
+        ],
         check: several,
     },
     Rule {
@@ -28,7 +32,11 @@ pub(super) const RULES: &[Rule] = &[
         why: "containerd 1.5 and later refuse `registry.mirrors` where `config_path` is set: the \
               CRI plug-in does not load. In 2.2.0 and 2.2.1 the built-in `config_path` is enough.",
         fix: "write each mirror as a hosts.toml below `config_path`, and take `mirrors` out",
-        sources: &["trap T4", "containerd v2.2.0: internal/cri/config/config_unix.go", "containerd#12987"],
+        sources: &[
+            "trap T4",
+            "containerd v2.2.0: internal/cri/config/config_unix.go",
+            "containerd#12987",
+        ],
         check: mirrors,
     },
     Rule {
@@ -48,7 +56,10 @@ pub(super) const RULES: &[Rule] = &[
         why: "A file with an error is only noted in containerd's log: the mirror and the `server` \
               that it names are ignored, and images come from the registry itself.",
         fix: "correct the file",
-        sources: &["trap T26", "containerd release/2.3: core/remotes/docker/config/hosts.go (loadHostDir)"],
+        sources: &[
+            "trap T26",
+            "containerd release/2.3: core/remotes/docker/config/hosts.go (loadHostDir)",
+        ],
         check: hosts_files,
     },
     Rule {
@@ -67,7 +78,10 @@ pub(super) const RULES: &[Rule] = &[
         why: "Up to containerd 2.1 there is no default for `config_path`: files in \
               /etc/containerd/certs.d do nothing until it is set.",
         fix: "set `config_path = \"/etc/containerd/certs.d\"`",
-        sources: &["containerd v2.2.0: internal/cri/config/config_unix.go", "containerd release/1.7: docs/hosts.md"],
+        sources: &[
+            "containerd v2.2.0: internal/cri/config/config_unix.go",
+            "containerd release/1.7: docs/hosts.md",
+        ],
         check: unread,
     },
     Rule {
@@ -103,7 +117,10 @@ pub(super) const RULES: &[Rule] = &[
 fn several(facts: &Facts<'_>, found: &mut Found<'_>) {
     let config = &facts.containerd;
     let local = config.files.iter().any(|file| {
-        file.plugins().any(|(_, node)| node.get("use_local_image_pull").is_some_and(|node| node.is(true)))
+        file.plugins().any(|(_, node)| {
+            node.get("use_local_image_pull")
+                .is_some_and(|node| node.is(true))
+        })
     });
     let known = config.version.is_some();
     if local || (known && config.has("several-registry-directories").is_none()) {
@@ -111,7 +128,10 @@ fn several(facts: &Facts<'_>, found: &mut Found<'_>) {
     }
     if let Some(node) = config.config_path() {
         if node.text().is_some_and(|path| path.contains(':')) {
-            found.at_value(node, "taken for the name of one directory by pulls through the transfer service");
+            found.at_value(
+                node,
+                "taken for the name of one directory by pulls through the transfer service",
+            );
         }
     } else if config.has("default-registry-directories").is_some() {
         let described = config.files.is_empty() || hosts_of(facts, "etc/docker/certs.d").is_empty();
@@ -139,7 +159,10 @@ fn mirrors(facts: &Facts<'_>, found: &mut Found<'_>) {
                 true => "`mirrors` cannot be set where `config_path` is".to_owned(),
                 false => {
                     let version = config.version.map(|version| version.to_string());
-                    format!("containerd {} has a `config_path` by default", version.unwrap_or_default())
+                    format!(
+                        "containerd {} has a `config_path` by default",
+                        version.unwrap_or_default()
+                    )
                 }
             };
             found.at(node, why);
@@ -175,7 +198,10 @@ fn hosts_of(facts: &Facts<'_>, folder: &str) -> BTreeMap<usize, ()> {
 fn hosts_files_of(facts: &Facts<'_>) -> Vec<usize> {
     let said = facts.containerd.config_path().and_then(Node::text);
     let folders = said.unwrap_or("/etc/containerd/certs.d");
-    folders.split(':').flat_map(|folder| hosts_of(facts, folder).into_keys()).collect()
+    folders
+        .split(':')
+        .flat_map(|folder| hosts_of(facts, folder).into_keys())
+        .collect()
 }
 
 fn hosts_files(facts: &Facts<'_>, found: &mut Found<'_>) {
@@ -199,7 +225,9 @@ fn hosts_files(facts: &Facts<'_>, found: &mut Found<'_>) {
 /// What keeps containerd from taking a host's table.
 fn host(node: &Node, version: Option<Version>, found: &mut Found<'_>) {
     for (name, value) in node.entries() {
-        let Some(key) = hosts::key(name) else { continue };
+        let Some(key) = hosts::key(name) else {
+            continue;
+        };
         if !key.fits(&value.json()) {
             let kinds: Vec<_> = key.kind.iter().map(|kind| kind.name()).collect();
             found.at_value(value, format!("`{name}` should be {}", kinds.join(" or ")));
@@ -207,11 +235,19 @@ fn host(node: &Node, version: Option<Version>, found: &mut Found<'_>) {
         if name == "capabilities" {
             for item in value.items() {
                 let word = item.shown().to_lowercase();
-                let known = hosts::capabilities().iter().find(|known| known.name == word);
+                let known = hosts::capabilities()
+                    .iter()
+                    .find(|known| known.name == word);
                 match (known, version) {
                     (None, _) => found.at_value(item, format!("there is no capability `{word}`")),
                     (Some(known), Some(version)) if version < known.from => {
-                        found.at_value(item, format!("the capability `{word}` came with containerd {}", known.from));
+                        found.at_value(
+                            item,
+                            format!(
+                                "the capability `{word}` came with containerd {}",
+                                known.from
+                            ),
+                        );
                     }
                     _ => {}
                 }
@@ -225,13 +261,20 @@ fn hosts_keys(facts: &Facts<'_>, found: &mut Found<'_>) {
         let Ok(root) = Node::toml(&facts.subject.texts[text].text, text) else {
             continue;
         };
-        let hosts = root.get("host").into_iter().flat_map(Node::entries).map(|(_, node)| node);
+        let hosts = root
+            .get("host")
+            .into_iter()
+            .flat_map(Node::entries)
+            .map(|(_, node)| node);
         for (number, node) in std::iter::once(&root).chain(hosts).enumerate() {
             for (name, value) in node.entries() {
                 match (hosts::key(name), facts.containerd.version) {
                     (None, _) => found.at(value, format!("`{name}`")),
                     (Some(key), _) if key.top && number > 0 => {
-                        found.at(value, format!("`{name}` stands at the top of the file only"));
+                        found.at(
+                            value,
+                            format!("`{name}` stands at the top of the file only"),
+                        );
                     }
                     (Some(key), Some(version)) if version < key.from => {
                         found.at(value, format!("`{name}` came with containerd {}", key.from));
@@ -254,7 +297,10 @@ fn unread(facts: &Facts<'_>, found: &mut Found<'_>) {
 }
 
 fn missing(facts: &Facts<'_>, found: &mut Found<'_>) {
-    if let Some(node) = facts.containerd.config_path().filter(|_| facts.subject.whole)
+    if let Some(node) = facts
+        .containerd
+        .config_path()
+        .filter(|_| facts.subject.whole)
         && let Some(path) = node.text()
         && path != "/etc/containerd/certs.d"
     {
@@ -269,7 +315,11 @@ fn unverified(facts: &Facts<'_>, found: &mut Found<'_>) {
         let Ok(root) = Node::toml(&facts.subject.texts[text].text, text) else {
             continue;
         };
-        let hosts = root.get("host").into_iter().flat_map(Node::entries).map(|(_, node)| node);
+        let hosts = root
+            .get("host")
+            .into_iter()
+            .flat_map(Node::entries)
+            .map(|(_, node)| node);
         for node in std::iter::once(&root).chain(hosts) {
             if let Some(value) = node.get("skip_verify").filter(|value| value.is(true)) {
                 found.at(value, "`skip_verify` is true");
@@ -278,7 +328,10 @@ fn unverified(facts: &Facts<'_>, found: &mut Found<'_>) {
     }
     for registry in facts.containerd.registry() {
         for (host, node) in registry.get("configs").into_iter().flat_map(Node::entries) {
-            if let Some(value) = node.at(&["tls", "insecure_skip_verify"]).filter(|value| value.is(true)) {
+            if let Some(value) = node
+                .at(&["tls", "insecure_skip_verify"])
+                .filter(|value| value.is(true))
+            {
                 found.at(value, format!("`{host}` is not verified"));
             }
         }
@@ -292,7 +345,10 @@ fn passwords(facts: &Facts<'_>, found: &mut Found<'_>) {
         let auths = auths.chain(configs.filter_map(|(host, node)| Some((host, node.get("auth")?))));
         for (host, auth) in auths {
             for key in ["password", "auth", "identitytoken"] {
-                if let Some(node) = auth.get(key).filter(|node| node.text().is_some_and(|text| !text.is_empty())) {
+                if let Some(node) = auth
+                    .get(key)
+                    .filter(|node| node.text().is_some_and(|text| !text.is_empty()))
+                {
                     found.at(node, format!("`{key}` for `{host}`"));
                 }
             }

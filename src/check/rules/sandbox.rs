@@ -66,7 +66,10 @@ pub(super) const RULES: &[Rule] = &[
               it that the sandbox image is pinned from 1.6.22 and 1.7.3 on; before that kubelet \
               keeps only the one named by `--pod-infra-container-image`.",
         fix: "give kubelet `--pod-infra-container-image` with the same image (up to 1.34), or use a newer containerd",
-        sources: &["containerd v1.6.22, v1.7.3: pinned label", "kubernetes: pkg/kubelet/images/image_gc_manager.go"],
+        sources: &[
+            "containerd v1.6.22, v1.7.3: pinned label",
+            "kubernetes: pkg/kubelet/images/image_gc_manager.go",
+        ],
         check: pinned,
     },
     Rule {
@@ -111,7 +114,10 @@ fn is_full(reference: &str) -> bool {
         return false;
     };
     let is_registry = registry.contains(['.', ':']) || registry == "localhost";
-    let tag = path.rsplit('/').next().is_some_and(|last| last.contains(':'));
+    let tag = path
+        .rsplit('/')
+        .next()
+        .is_some_and(|last| last.contains(':'));
     is_registry && (tag || digest)
 }
 
@@ -143,10 +149,19 @@ fn digest(facts: &Facts<'_>, found: &mut Found<'_>) {
         && let Some(image) = node.text()
         && let Some((name, _)) = image.split_once('@')
         && let Some(fault) = facts.containerd.has("sandbox-image-with-digest")
-        && name.rsplit('/').next().is_some_and(|last| last.contains(':'))
+        && name
+            .rsplit('/')
+            .next()
+            .is_some_and(|last| last.contains(':'))
     {
-        let fixed = fault.below.map(|fixed| format!("; {fixed} does")).unwrap_or_default();
-        found.at_value(node, format!("this containerd does not find `{image}`{fixed}"));
+        let fixed = fault
+            .below
+            .map(|fixed| format!("; {fixed} does"))
+            .unwrap_or_default();
+        found.at_value(
+            node,
+            format!("this containerd does not find `{image}`{fixed}"),
+        );
     }
 }
 
@@ -163,7 +178,10 @@ fn expected(facts: &Facts<'_>, found: &mut Found<'_>) {
         && !minor.newer
     {
         let minor = minor.row.minor;
-        found.at_value(node, format!("`{image}`, and Kubernetes 1.{minor} expects {wanted}"));
+        found.at_value(
+            node,
+            format!("`{image}`, and Kubernetes 1.{minor} expects {wanted}"),
+        );
     }
 }
 
@@ -182,7 +200,12 @@ fn preloaded(facts: &Facts<'_>, found: &mut Found<'_>) {
     if images.is_empty() || names.any(|name| *name == image || name == plain) {
         return;
     }
-    let list: Vec<_> = images.values().flatten().take(4).map(|name| format!("`{name}`")).collect();
+    let list: Vec<_> = images
+        .values()
+        .flatten()
+        .take(4)
+        .map(|name| format!("`{name}`"))
+        .collect();
     let list = match list.is_empty() {
         true => "none has a name".to_owned(),
         false => format!("there are {}", list.join(", ")),
@@ -194,7 +217,9 @@ fn preloaded(facts: &Facts<'_>, found: &mut Found<'_>) {
 }
 
 fn pinned(facts: &Facts<'_>, found: &mut Found<'_>) {
-    let Some(version) = facts.containerd.version else { return };
+    let Some(version) = facts.containerd.version else {
+        return;
+    };
     let (Some(row), Some(minor)) = (containerd::line(version), facts.minor()) else {
         return;
     };
@@ -202,7 +227,10 @@ fn pinned(facts: &Facts<'_>, found: &mut Found<'_>) {
         return;
     }
     let image = image(facts);
-    let kept = facts.kubelet.flag("pod-infra-container-image").map(|flag| flag.value.clone());
+    let kept = facts
+        .kubelet
+        .flag("pod-infra-container-image")
+        .map(|flag| flag.value.clone());
     if kept.is_none() || kept != image {
         let image = image.unwrap_or_default();
         found.nowhere(format!(
@@ -222,9 +250,15 @@ fn frozen(facts: &Facts<'_>, found: &mut Found<'_>) {
 
 fn default(facts: &Facts<'_>, found: &mut Found<'_>) {
     let config = &facts.containerd;
-    if let (Some(file), None, Some(image)) = (config.files.first(), config.one("sandbox-image"), image(facts))
-        && file.parsed.root().is_some()
+    if let (Some(file), None, Some(image)) = (
+        config.files.first(),
+        config.one("sandbox-image"),
+        image(facts),
+    ) && file.parsed.root().is_some()
     {
-        found.text(file.parsed.text, format!("no sandbox image is set: containerd takes `{image}`"));
+        found.text(
+            file.parsed.text,
+            format!("no sandbox image is set: containerd takes `{image}`"),
+        );
     }
 }

@@ -5,9 +5,9 @@ use std::io::{self, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::Subject;
 use super::image::{is_full, size};
 use super::look::look;
-use super::Subject;
 use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Result};
 use crate::image::source::reading;
@@ -80,7 +80,9 @@ fn read_tar(path: &Path) -> Result<Subject> {
         }
         // Which member a name's content is from matters here, not what it is.
         let digest = Digest::of(&changes.brought.len().to_le_bytes());
-        changes.brought.push((name, entry, is_file.then_some(digest)));
+        changes
+            .brought
+            .push((name, entry, is_file.then_some(digest)));
     }
     let merged = merge_layers(vec![changes])?;
     let mut by_digest: std::collections::BTreeMap<Digest, _> = seen
@@ -102,7 +104,10 @@ type Tar = untar::Reader<Box<dyn Read + Send>>;
 
 fn open(path: &Path) -> Result<Tar> {
     let file = File::open(path).io("opening", path)?;
-    Ok(untar::Reader::new(plain(file).io("reading", path)?, Digest::of(b"")))
+    Ok(untar::Reader::new(
+        plain(file).io("reading", path)?,
+        Digest::of(b""),
+    ))
 }
 
 /// What is in xz, gzip or zstd; anything else as it is.

@@ -7,9 +7,9 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::Subject;
 use super::image::{is_full, size};
 use super::look::look;
-use super::Subject;
 use crate::error::{Context, Error, Kind, Result, plain};
 use crate::tree::{Content, Entry, Node, TreePath};
 
@@ -26,14 +26,21 @@ pub fn read(root: &Path) -> Result<Subject> {
     let component: Arc<str> = "root".into();
     let mut bytes = 0;
     let mut waiting = vec![TreePath::default()];
-    subject.tree.entries.insert(TreePath::default(), entry(Node::Directory, &top, &component));
+    subject.tree.entries.insert(
+        TreePath::default(),
+        entry(Node::Directory, &top, &component),
+    );
     while let Some(folder) = waiting.pop() {
         let on_disk = root.join(folder.as_path());
         let listed = match fs::read_dir(&on_disk) {
             Ok(listed) => listed,
-            Err(error) if folder == TreePath::default() => return Err(Error::io("listing", root, error)),
+            Err(error) if folder == TreePath::default() => {
+                return Err(Error::io("listing", root, error));
+            }
             Err(error) => {
-                subject.unread.insert(format!("/{folder}: {}", plain(&error)));
+                subject
+                    .unread
+                    .insert(format!("/{folder}: {}", plain(&error)));
                 continue;
             }
         };
@@ -45,7 +52,10 @@ pub fn read(root: &Path) -> Result<Subject> {
                 continue;
             };
             if subject.tree.entries.len() > MOST_PATHS {
-                return Err(Error::new(Kind::Io, format!("`{}` has too many files", root.display())));
+                return Err(Error::new(
+                    Kind::Io,
+                    format!("`{}` has too many files", root.display()),
+                ));
             }
             let Some(node) = node(&found.path(), &metadata) else {
                 continue;

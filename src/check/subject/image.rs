@@ -55,7 +55,10 @@ impl Subject {
     /// Says so where more was seen than is kept.
     pub(super) fn limit(&mut self, bytes: usize) {
         if bytes > MOST_SEEN {
-            let what = format!("{}: its configuration files are too many to read them all", self.name);
+            let what = format!(
+                "{}: its configuration files are too many to read them all",
+                self.name
+            );
             self.unread.insert(what);
         }
     }
@@ -65,7 +68,10 @@ impl Subject {
 pub(super) fn size(seen: &Seen) -> usize {
     match seen {
         Seen::Text(text) | Seen::Dpkg(text) | Seen::Unread(text) => text.len(),
-        Seen::Packages(packages) => packages.iter().map(|(name, version)| name.len() + version.len()).sum(),
+        Seen::Packages(packages) => packages
+            .iter()
+            .map(|(name, version)| name.len() + version.len())
+            .sum(),
         Seen::Images(names) => names.iter().map(String::len).sum(),
         Seen::Program(_) | Seen::Secret(_) => 64,
     }

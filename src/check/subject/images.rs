@@ -18,7 +18,10 @@ const LONGEST: u64 = 4 << 20;
 const MOST_MEMBERS: usize = 100_000;
 
 /// The annotations in which a layout has an image's full name.
-const NAMES: [&str; 2] = ["io.containerd.image.name", "org.opencontainers.image.ref.name"];
+const NAMES: [&str; 2] = [
+    "io.containerd.image.name",
+    "org.opencontainers.image.ref.name",
+];
 
 #[derive(Deserialize)]
 struct Saved {
@@ -69,7 +72,8 @@ fn members(reader: &mut (dyn Read + Send)) -> Result<Vec<String>> {
         }
         is_images = true;
         let mut bytes = Vec::new();
-        tar.read_to_end(&mut bytes).map_err(|error| reading(&error))?;
+        tar.read_to_end(&mut bytes)
+            .map_err(|error| reading(&error))?;
         if listed == b"manifest.json" {
             let saved: Vec<Saved> = json(&bytes)?;
             found.extend(saved.into_iter().filter_map(|one| one.tags).flatten());
@@ -83,7 +87,10 @@ fn members(reader: &mut (dyn Read + Send)) -> Result<Vec<String>> {
     }
     match is_images {
         true => Ok(found.into_iter().collect()),
-        false => Err(Error::new(Kind::Verify, "it is not an archive of container images")),
+        false => Err(Error::new(
+            Kind::Verify,
+            "it is not an archive of container images",
+        )),
     }
 }
 

@@ -46,7 +46,11 @@ pub enum Secret {
 ///
 /// # Errors
 /// When reading fails.
-pub fn look(path: &TreePath, entry: &Entry, reader: &mut (dyn Read + Send)) -> io::Result<Option<Seen>> {
+pub fn look(
+    path: &TreePath,
+    entry: &Entry,
+    reader: &mut (dyn Read + Send),
+) -> io::Result<Option<Seen>> {
     let Node::File { size, .. } = entry.node else {
         return Ok(None);
     };
@@ -172,8 +176,23 @@ const SECRET_FOLDERS: [&str; 14] = [
 ];
 
 /// Endings of configuration files that are read wherever a name above them is of interest.
-const ENDINGS: [&str; 7] = [".toml", ".yaml", ".yml", ".conf", ".env", ".json", ".conflist"];
-const NAMES: [&[u8]; 6] = [b"kubelet", b"kubernetes", b"kubeadm", b"containerd", b"crictl", b"docker"];
+const ENDINGS: [&str; 7] = [
+    ".toml",
+    ".yaml",
+    ".yml",
+    ".conf",
+    ".env",
+    ".json",
+    ".conflist",
+];
+const NAMES: [&[u8]; 6] = [
+    b"kubelet",
+    b"kubernetes",
+    b"kubeadm",
+    b"containerd",
+    b"crictl",
+    b"docker",
+];
 
 fn sort(path: &[u8], size: u64) -> Sort {
     let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
@@ -229,7 +248,11 @@ fn is_text(path: &[u8], name: &[u8]) -> bool {
         return true;
     }
     let ending = ENDINGS.iter().any(|end| name.ends_with(end.as_bytes()));
-    let of_interest = || NAMES.iter().any(|name| memchr::memmem::find(path, name).is_some());
+    let of_interest = || {
+        NAMES
+            .iter()
+            .any(|name| memchr::memmem::find(path, name).is_some())
+    };
     ending && !within(path, "usr/share/doc") && of_interest()
 }
 
@@ -292,10 +315,19 @@ mod tests {
     #[test]
     fn secrets_are_told() {
         for (text, found) in [
-            ("-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n", Some(Secret::PrivateKey)),
+            (
+                "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n",
+                Some(Secret::PrivateKey),
+            ),
             ("-----BEGIN CERTIFICATE-----\n", None),
-            ("users:\n- user:\n    token: abcdef.0123456789abcdef\n", Some(Secret::Token)),
-            ("{\"auths\": {\"r\": {\n\"auth\": \"dXNlcjpwYXNz\"}}}", Some(Secret::Token)),
+            (
+                "users:\n- user:\n    token: abcdef.0123456789abcdef\n",
+                Some(Secret::Token),
+            ),
+            (
+                "{\"auths\": {\"r\": {\n\"auth\": \"dXNlcjpwYXNz\"}}}",
+                Some(Secret::Token),
+            ),
             ("# token: abcdef.0123456789abcdef\n", None),
             ("token: <your token>\npassword: $PASSWORD\n", None),
             ("tokenFile: /var/run/token\n", None),

@@ -63,7 +63,10 @@ impl Files {
 fn read(path: &Path) -> Result<String> {
     let size = std::fs::metadata(path).io("reading", path)?.len();
     if size > LONGEST {
-        return Err(Error::new(Kind::Usage, format!("`{}` is too large", path.display())));
+        return Err(Error::new(
+            Kind::Usage,
+            format!("`{}` is too large", path.display()),
+        ));
     }
     let bytes = std::fs::read(path).io("reading", path)?;
     String::from_utf8(bytes)

@@ -80,7 +80,9 @@ fn parse(bytes: &[u8]) -> Option<BuildInfo> {
         return None;
     }
     let (go, rest) = text(bytes.get(HEADER..)?)?;
-    let go = std::str::from_utf8(go).ok().filter(|go| go.starts_with("go") || go.starts_with("devel"))?;
+    let go = std::str::from_utf8(go)
+        .ok()
+        .filter(|go| go.starts_with("go") || go.starts_with("devel"))?;
     let (modules, _) = text(rest)?;
     let modules = modules
         .get(SENTINEL..modules.len().checked_sub(SENTINEL)?)
@@ -192,7 +194,9 @@ mod tests {
         let plain = "mod\tk8s.io/kubernetes\tv1.34.1+dirty\t\n";
         let info = read(&mut &program(99, plain)[..]).unwrap().unwrap();
         assert_eq!(info.version().unwrap().to_string(), "1.34.1");
-        let devel = read(&mut &program(99, "mod\tx\t(devel)\t\n")[..]).unwrap().unwrap();
+        let devel = read(&mut &program(99, "mod\tx\t(devel)\t\n")[..])
+            .unwrap()
+            .unwrap();
         assert_eq!(devel.version(), None);
     }
 

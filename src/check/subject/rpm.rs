@@ -33,7 +33,9 @@ fn header_of(bytes: &[u8]) -> Option<(String, String)> {
         let part = bytes.get(at..at.checked_add(4)?)?;
         Some(u32::from_be_bytes(part.try_into().ok()?))
     };
-    let tags = usize::try_from(number(0)?).ok().filter(|tags| *tags <= MOST_TAGS)?;
+    let tags = usize::try_from(number(0)?)
+        .ok()
+        .filter(|tags| *tags <= MOST_TAGS)?;
     let store = bytes.get(8 + 16 * tags..)?;
     let mut texts: BTreeMap<u32, &str> = BTreeMap::new();
     let mut epoch = None;
@@ -41,7 +43,9 @@ fn header_of(bytes: &[u8]) -> Option<(String, String)> {
         let at = 8 + 16 * tag;
         let (tag, kind, offset) = (number(at)?, number(at + 4)?, number(at + 8)? as usize);
         if tag == EPOCH && kind == INTEGER {
-            epoch = store.get(offset..offset.checked_add(4)?).and_then(|part| part.try_into().ok());
+            epoch = store
+                .get(offset..offset.checked_add(4)?)
+                .and_then(|part| part.try_into().ok());
         } else if matches!(tag, NAME | VERSION | RELEASE) && kind == TEXT {
             let rest = store.get(offset..)?;
             let end = rest.iter().position(|&byte| byte == 0)?;

@@ -46,12 +46,22 @@ impl<'a> Database<'a> {
     }
 
     /// Calls `each` with every row of the table of that name.
-    pub(super) fn rows(&self, table: &str, each: &mut dyn FnMut(Vec<Value>) -> Result<()>) -> Result<()> {
+    pub(super) fn rows(
+        &self,
+        table: &str,
+        each: &mut dyn FnMut(Vec<Value>) -> Result<()>,
+    ) -> Result<()> {
         let mut root = None;
         let mut pages = 0;
         self.walk(1, 0, &mut pages, &mut |row| {
             // type, name, tbl_name, rootpage, sql
-            if let [Value::Bytes(kind), Value::Bytes(name), _, Value::Integer(page), ..] = &row[..]
+            if let [
+                Value::Bytes(kind),
+                Value::Bytes(name),
+                _,
+                Value::Integer(page),
+                ..,
+            ] = &row[..]
                 && kind == b"table"
                 && name == table.as_bytes()
             {
@@ -64,7 +74,9 @@ impl<'a> Database<'a> {
     }
 
     fn page(&self, number: usize) -> Result<&'a [u8]> {
-        let start = number.checked_sub(1).and_then(|number| number.checked_mul(self.page));
+        let start = number
+            .checked_sub(1)
+            .and_then(|number| number.checked_mul(self.page));
         let page = start.and_then(|start| self.bytes.get(start..start.checked_add(self.page)?));
         page.ok_or_else(short)
     }
@@ -160,7 +172,9 @@ fn record(bytes: &[u8]) -> Result<Vec<Value>> {
             1..=6 => {
                 let negative = part[0] & 0x80 != 0;
                 let start: i64 = if negative { -1 } else { 0 };
-                let number = part.iter().fold(start, |number, &byte| number << 8 | i64::from(byte));
+                let number = part
+                    .iter()
+                    .fold(start, |number, &byte| number << 8 | i64::from(byte));
                 Value::Integer(number)
             }
             _ => Value::Bytes(part.to_vec()),
@@ -173,7 +187,9 @@ fn record(bytes: &[u8]) -> Result<Vec<Value>> {
 fn big(bytes: &[u8], at: usize, width: usize) -> Result<usize> {
     let end = at.checked_add(width).ok_or_else(short)?;
     let part = bytes.get(at..end).ok_or_else(short)?;
-    Ok(part.iter().fold(0, |number, &byte| number << 8 | usize::from(byte)))
+    Ok(part
+        .iter()
+        .fold(0, |number, &byte| number << 8 | usize::from(byte)))
 }
 
 fn varint(bytes: &[u8], at: usize) -> Result<(u64, usize)> {

@@ -34,7 +34,11 @@ const CONTAINERD: [&str; 2] = ["containerd.io", "containerd"];
 const KUBELET: [&str; 2] = ["kubelet", "kubernetes-node"];
 const CRICTL: [&str; 2] = ["cri-tools", "crictl"];
 const RUNC: [&str; 1] = ["runc"];
-const CNI: [&str; 3] = ["kubernetes-cni", "containernetworking-plugins", "cni-plugins"];
+const CNI: [&str; 3] = [
+    "kubernetes-cni",
+    "containernetworking-plugins",
+    "cni-plugins",
+];
 const SYSTEMD: [&str; 1] = ["systemd"];
 
 impl Versions {
