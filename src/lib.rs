@@ -5,11 +5,13 @@
 //! CONTRIBUTING.md for the plan of the house; imports run downwards only.
 
 pub mod build;
+pub mod bundle;
 pub mod check;
 pub mod cli;
 pub mod compat;
 pub mod digest;
 pub mod error;
+pub mod http;
 pub mod image;
 pub mod layer;
 pub mod lock;

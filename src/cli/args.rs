@@ -63,6 +63,10 @@ pub enum Verb {
     Show(Show),
     /// Show what differs between two images, and what a node must download
     Diff(Diff),
+    /// Make root images and archives from an image, for machines to boot
+    Export(Export),
+    /// Say whether images and root images have the same root
+    SameRoot(SameRoot),
     /// Write a small commented profile
     Init(Init),
     /// Print the JSON schema of profiles
@@ -356,6 +360,53 @@ pub struct Diff {
     /// Exit with status 1 if anything differs
     #[arg(long)]
     pub exit_code: bool,
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// An image: `oci:DIR[:TAG]`, `oci-archive:FILE`, or a path
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+    /// What to make of it (several with commas)
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        required = true,
+        value_delimiter = ','
+    )]
+    pub to: Vec<ExportFormat>,
+    /// Folder of the files
+    #[arg(long, short, value_name = "DIR")]
+    pub output: PathBuf,
+    /// Architecture, where the image has several
+    #[arg(long, value_name = "ARCH")]
+    pub arch: Option<String>,
+}
+
+/// What an image can be made into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// The whole root as one tar: root.tar
+    Tar,
+    /// A read-only root file system: root.erofs
+    Erofs,
+    /// dm-verity's hashes over it: root.verity, with root.erofs
+    Verity,
+    /// The root as squashfs: root.squashfs (needs `mksquashfs`)
+    Squashfs,
+}
+
+/// Arguments of `same-root`.
+#[derive(Debug, Args)]
+pub struct SameRoot {
+    /// Images (`oci:DIR[:TAG]`, `oci-archive:FILE`, or a path) and files with a root image
+    #[arg(value_name = "IMAGE", required = true)]
+    pub images: Vec<String>,
+    /// Architecture, where images have several
+    #[arg(long, value_name = "ARCH")]
+    pub arch: Option<String>,
 }
 
 /// Arguments of `init`.

@@ -6,10 +6,12 @@ pub mod args;
 mod build;
 mod check;
 mod diff;
+mod export;
 mod failure;
 mod init;
 mod lock;
 mod manual;
+mod same_root;
 mod show;
 mod sources;
 mod store;
@@ -79,6 +81,8 @@ fn run(context: &Context, verb: Verb) -> Result<Outcome> {
         Verb::Check(arguments) => check::run(context, &arguments),
         Verb::Show(arguments) => show::run(context, &arguments),
         Verb::Diff(arguments) => diff::run(context, &arguments),
+        Verb::Export(arguments) => export::run(context, &arguments),
+        Verb::SameRoot(arguments) => same_root::run(context, &arguments),
         Verb::Init(arguments) => init::run(context, &arguments),
         Verb::Schema => init::print_schema(),
         Verb::Store(arguments) => store::run(context, &arguments),

@@ -8,6 +8,7 @@ use super::Context;
 use super::args::{Sources, Subject};
 use crate::digest::Digest;
 use crate::error::{Context as _, Error, Kind, Result};
+use crate::http;
 use crate::lock::{self, Keep, Lock, Pinned, Resolver};
 use crate::profile::Profile;
 use crate::profile::explain::nearest;
@@ -50,9 +51,11 @@ impl<'a> Setting<'a> {
             None => Releases::built_in()?,
         };
         let options = FetchOptions {
-            ca_files: sources.ca_file.clone(),
+            http: http::Options {
+                ca_files: sources.ca_file.clone(),
+                ..http::Options::default()
+            },
             offline: sources.offline || sources.vendor.is_some(),
-            ..FetchOptions::default()
         };
         Ok(Self {
             store,

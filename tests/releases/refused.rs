@@ -62,6 +62,41 @@ fn a_publisher_that_cannot_be_reached() {
     ");
 }
 
+/// Names and passwords of mirrors are used, and neither shown nor kept.
+#[test]
+fn passwords_are_not_told() {
+    let stage = locked(CRICTL);
+    let secret = stage.upstream.url.replace("http://", "http://me:hunter2@");
+    let table = || stage.upstream.table().replace(&stage.upstream.url, &secret);
+    stage.scene.write("releases.toml", table());
+    stage.upstream.remove(&path("crictl", "1.36.0", "amd64"));
+    let told = |said: String| {
+        assert!(said.contains("[UPSTREAM]/github.com"), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    };
+    let mut build = stage.command(&["build", "node.toml"]);
+    told(stage.failing(3, &mut build));
+    stage.scene.write(
+        "node.toml",
+        CRICTL.replace("[crictl]\n", "[crictl]\nversion = \"1.36.99\"\n"),
+    );
+    told(stage.failing(3, &mut stage.command(&["lock", "node.toml"])));
+    stage.upstream.publish("crictl", "1.36.99", "amd64");
+    run(&mut stage.command(&["lock", "node.toml"]));
+    let lock = std::fs::read_to_string(stage.scene.path("node.lock.toml")).unwrap();
+    assert!(!lock.contains("hunter2"), "{lock}");
+    let wrong = "[kubelet]\nurl = \"https://me:hunter2@x/{verison}\"\n";
+    stage.scene.write("releases.toml", wrong);
+    assert_snapshot!(stage.failing(2, &mut stage.command(&["lock", "node.toml"])), @r"
+    error: `https://x/{verison}` has the placeholder `{verison}`, which means nothing
+     --> releases.toml:1:2
+      |
+    1 | [kubelet]
+      |  ^^^^^^^
+    hint: write it like `https://mirror.example/v{version}/kubelet-{arch}`
+    ");
+}
+
 #[test]
 fn digests_that_cannot_be_had() {
     let version = |version: &str| {

@@ -1,5 +1,6 @@
 //! A subject from a tar archive of a root: plain, or in gzip, zstd or xz.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
@@ -13,8 +14,7 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::image::source::reading;
 use crate::layer::compress::decompress;
 use crate::layer::untar;
-use crate::tree::image::merge_layers;
-use crate::tree::{Node, image};
+use crate::tree::image::{self, merge_outline};
 
 /// The most members of one archive.
 const MOST_MEMBERS: usize = 4 << 20;
@@ -64,34 +64,28 @@ fn read_tar(path: &Path) -> Result<Subject> {
     let mut tar = open(path)?;
     let mut changes = image::Changes::default();
     let component: Arc<str> = "root".into();
-    let mut seen = Vec::new();
+    let mut seen = BTreeMap::new();
     let mut bytes = 0;
-    while let Some((name, mut entry)) = tar.advance()? {
-        if changes.brought.len() > MOST_MEMBERS {
+    for member in 0.. {
+        let Some((name, mut entry)) = tar.advance()? else {
+            break;
+        };
+        if member > MOST_MEMBERS {
             return Err(Error::new(Kind::Verify, "it has too many members"));
         }
         entry.component = Arc::clone(&component);
-        let is_file = matches!(entry.node, Node::File { .. });
         if let Some(one) = look(&name, &entry, &mut tar).map_err(|error| reading(&error))? {
             bytes += size(&one);
             if !is_full(bytes) {
-                seen.push((changes.brought.len(), one));
+                seen.insert(member, one);
             }
         }
-        // Which member a name's content is from matters here, not what it is.
-        let digest = Digest::of(&changes.brought.len().to_le_bytes());
-        changes
-            .brought
-            .push((name, entry, is_file.then_some(digest)));
+        changes.brought.push((member, name, entry, None));
     }
-    let merged = merge_layers(vec![changes])?;
-    let mut by_digest: std::collections::BTreeMap<Digest, _> = seen
-        .into_iter()
-        .map(|(number, one)| (Digest::of(&number.to_le_bytes()), one))
-        .collect();
+    let merged = merge_outline(vec![changes])?;
     let mut subject = Subject::new(&path.display().to_string(), true);
-    for (path, content) in &merged.files {
-        if let Some(one) = by_digest.remove(&content.digest) {
+    for (path, place) in &merged.files {
+        if let Some(one) = seen.remove(&place.member) {
             subject.add(path.clone(), one);
         }
     }

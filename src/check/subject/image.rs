@@ -8,8 +8,7 @@ use super::{Seen, Subject};
 use crate::error::Result;
 use crate::image::read::Image;
 use crate::image::source::reading;
-use crate::tree::TreePath;
-use crate::tree::image::read_looking;
+use crate::tree::image::{Place, read_looking};
 
 /// What is seen in layers may come to this much, in bytes; the rest is not kept.
 const MOST_SEEN: usize = 96 << 20;
@@ -19,24 +18,23 @@ const MOST_SEEN: usize = 96 << 20;
 /// # Errors
 /// When a layer cannot be read.
 pub fn read(image: &Image) -> Result<Subject> {
-    // By layer and name in that layer: of what layers hide, nothing is a finding.
-    let seen: Mutex<(usize, BTreeMap<(usize, TreePath), Seen>)> = Mutex::default();
-    let mut read = read_looking(image, &|layer, path, entry, reader| {
+    // By where it is: of what layers hide, nothing is a finding.
+    let seen: Mutex<(usize, BTreeMap<Place, Seen>)> = Mutex::default();
+    let mut read = read_looking(image, &|place, path, entry, reader| {
         if let Some(one) = look(path, entry, reader).map_err(|error| reading(&error))?
             && let Ok(mut seen) = seen.lock()
         {
             seen.0 += size(&one);
             if seen.0 <= MOST_SEEN {
-                seen.1.insert((layer, path.clone()), one);
+                seen.1.insert(place, one);
             }
         }
         Ok(())
     })?;
     let (bytes, mut seen) = seen.into_inner().unwrap_or_default();
     let mut subject = Subject::new(&image.reference, true);
-    for (path, content) in &read.files {
-        let place = (content.layer, content.name.clone());
-        if let Some(one) = seen.remove(&place) {
+    for (path, place) in &read.files {
+        if let Some(one) = seen.remove(place) {
             subject.add(path.clone(), one);
         }
     }

@@ -10,6 +10,7 @@ use super::table::{Releases, Row};
 use super::{CRICTL, checksum};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
+use crate::http;
 use crate::report::{Report, Unit, counted};
 use crate::source::fetch::{self, Download, Fetcher};
 use crate::store::Store;
@@ -139,7 +140,7 @@ impl Provider<'_> {
         let published = self.releases.url(name, version, architecture)?;
         let file = published.rsplit('/').next().unwrap_or_default();
         checksum::find(&String::from_utf8_lossy(&text), file).ok_or_else(|| {
-            let message = format!("`{}` gives no digest of `{file}`", fetch::redact(&url));
+            let message = format!("`{}` gives no digest of `{file}`", http::redact(&url));
             advise(Error::new(Kind::Verify, message))
         })
     }

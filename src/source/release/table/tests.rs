@@ -1,5 +1,8 @@
 use insta::assert_snapshot;
 
+use std::path::Path;
+
+use super::file::{check_pattern, is_address, is_release};
 use super::*;
 
 fn table(text: &str) -> Result<Releases> {

@@ -16,7 +16,7 @@ use crate::store::Store;
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
 /// A partial file that this process alone writes to.
-pub(super) struct Partial {
+pub struct Partial {
     path: PathBuf,
     digest: Digest,
     size: Option<u64>,
@@ -28,11 +28,7 @@ pub(super) struct Partial {
 impl Partial {
     /// Takes the partial file of `digest`, waiting while another process has it;
     /// nothing when the blob has meanwhile come into the store.
-    pub(super) async fn open(
-        store: &Store,
-        digest: Digest,
-        size: Option<u64>,
-    ) -> Result<Option<Self>> {
+    pub async fn open(store: &Store, digest: Digest, size: Option<u64>) -> Result<Option<Self>> {
         let path = store.partial_path(&digest);
         loop {
             if store.has(&digest, size) {
@@ -75,17 +71,26 @@ impl Partial {
     }
 
     /// Bytes gathered so far.
-    pub(super) fn position(&self) -> u64 {
+    pub fn position(&self) -> u64 {
         self.position
     }
 
     /// Bytes still to come, where the size is known.
-    pub(super) fn missing(&self) -> Option<u64> {
+    pub fn missing(&self) -> Option<u64> {
         self.size.map(|size| size.saturating_sub(self.position))
     }
 
+    /// What came when it would have grown beyond its size.
+    #[must_use]
+    pub fn too_long(&self) -> String {
+        format!(
+            "more than {} bytes",
+            self.position + self.missing().unwrap_or(0)
+        )
+    }
+
     /// Appends what came; false when it would grow beyond the known size.
-    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<bool> {
+    pub fn append(&mut self, bytes: &[u8]) -> Result<bool> {
         let length = bytes.len() as u64;
         if self.missing().is_some_and(|missing| missing < length) {
             return Ok(false);
@@ -99,7 +104,7 @@ impl Partial {
     }
 
     /// Throws away what there is.
-    pub(super) fn restart(&mut self) -> Result<()> {
+    pub fn restart(&mut self) -> Result<()> {
         self.file.set_len(0).io("truncating", &self.path)?;
         self.file.rewind().io("rewinding", &self.path)?;
         self.hash = Hasher::new(io::sink());
@@ -108,13 +113,13 @@ impl Partial {
     }
 
     /// Removes the file.
-    pub(super) fn discard(self) {
+    pub fn discard(self) {
         let _ = fs::remove_file(&self.path);
     }
 
     /// Moves the whole file into the store if it is what was asked for;
     /// otherwise throws it away and tells what it was instead.
-    pub(super) fn finish(&mut self, store: &Store) -> Result<Option<Digest>> {
+    pub fn finish(&mut self, store: &Store) -> Result<Option<Digest>> {
         let hash = std::mem::replace(&mut self.hash, Hasher::new(io::sink()));
         let (digest, _, _) = hash.finish();
         if digest != self.digest || self.size.is_some_and(|size| size != self.position) {

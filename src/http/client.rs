@@ -1,18 +1,54 @@
 //! HTTP: one request, and what its answer means for the transfer.
 
 use std::error::Error as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_RANGE, HeaderMap, RANGE, RETRY_AFTER};
-use reqwest::{Certificate, Response, StatusCode, Url};
+use reqwest::{Certificate, Method, RequestBuilder, Response, StatusCode, Url, redirect};
 
-use super::FetchOptions;
 use crate::error::{Context, Error, Kind, Result};
+
+/// How transfers are made.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Transfers under way at once.
+    pub connections: usize,
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
+    /// How long a transfer may stand still before it counts as broken.
+    pub read_timeout: Duration,
+    /// How many times a failed transfer is tried again at one address.
+    pub retries: u32,
+    /// The pause before the first retry; each further one is twice as long.
+    pub retry_pause: Duration,
+    /// Fixes the random part of pauses, for tests.
+    pub seed: Option<u64>,
+    /// PEM files of certificate authorities that are trusted besides the system's.
+    pub ca_files: Vec<PathBuf>,
+    /// Follow no redirect that leads from HTTPS to plain HTTP.
+    pub stay_secure: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            connections: 8,
+            connect_timeout: Duration::from_secs(20),
+            read_timeout: Duration::from_secs(30),
+            retries: 4,
+            retry_pause: Duration::from_millis(500),
+            seed: None,
+            ca_files: Vec::new(),
+            stay_secure: false,
+        }
+    }
+}
 
 /// Why a request gave nothing.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub enum Trouble {
     /// It may work later; the server may have said when.
     Passing {
         /// What happened.
@@ -30,14 +66,19 @@ pub(super) enum Trouble {
 
 /// An HTTP client that trusts the system's certificate authorities and those named besides.
 #[derive(Debug)]
-pub(super) struct Client {
+pub struct Client {
     http: reqwest::Client,
+    read_timeout: Duration,
     /// The system has no certificate authorities, so HTTPS cannot work.
     without_authorities: bool,
 }
 
 impl Client {
-    pub(super) fn new(options: &FetchOptions) -> Result<Self> {
+    /// A client; no connection is made yet.
+    ///
+    /// # Errors
+    /// When a file of certificate authorities cannot be read or holds none.
+    pub fn new(options: &Options) -> Result<Self> {
         let mut extra = Vec::new();
         for path in &options.ca_files {
             let pem = std::fs::read(path).io("reading", path)?;
@@ -46,20 +87,24 @@ impl Client {
                 _ => return Err(no_certificates(path, "nothing in it is one, in PEM form")),
             }
         }
+        let stay_secure = options.stay_secure;
         let builder = || {
-            reqwest::Client::builder()
+            let builder = reqwest::Client::builder()
                 .user_agent(concat!("nodelith/", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(options.connect_timeout)
-                .read_timeout(options.read_timeout)
-                .pool_max_idle_per_host(options.connections)
+                .pool_max_idle_per_host(options.connections);
+            match stay_secure {
+                true => builder.referer(false).redirect(secure_redirects()),
+                false => builder,
+            }
+        };
+        let client = |http, without_authorities| Self {
+            http,
+            read_timeout: options.read_timeout,
+            without_authorities,
         };
         match (builder().tls_certs_merge(extra).build(), &*options.ca_files) {
-            (Ok(http), _) => {
-                return Ok(Self {
-                    http,
-                    without_authorities: false,
-                });
-            }
+            (Ok(http), _) => return Ok(client(http, false)),
             (Err(error), [first, ..]) => return Err(no_certificates(first, &innermost(&error))),
             (Err(_), []) => {}
         }
@@ -71,33 +116,99 @@ impl Client {
                 format!("setting up HTTP: {}", innermost(&error)),
             )
         })?;
-        Ok(Self {
-            http,
-            without_authorities: true,
-        })
+        Ok(client(http, true))
     }
 
     /// Asks for `url` from byte `from` on; the answer begins there, or at 0 (see [`begins`]).
-    pub(super) async fn get(&self, url: &Url, from: u64) -> Result<Response, Trouble> {
-        if self.without_authorities && url.scheme() == "https" {
-            return Err(Trouble::Refused(
-                "no certificate authorities on this machine (install `ca-certificates`, or name some with `--ca-file`)".into(),
-            ));
-        }
+    ///
+    /// # Errors
+    /// Whatever is no answer with the bytes asked for.
+    pub async fn get(&self, url: &Url, from: u64) -> Result<Response, Trouble> {
         // Packed once more on the way, lengths and ranges would not be those of the file.
         let mut request = self
-            .http
-            .get(url.clone())
+            .request(Method::GET, url)?
             .header(ACCEPT_ENCODING, "identity");
         if from > 0 {
             request = request.header(RANGE, format!("bytes={from}-"));
         }
-        let response = request.send().await.map_err(|error| trouble_of(&error))?;
+        let response = self.send(request, None, Duration::ZERO).await?;
         match trouble_of_status(response.status(), response.headers(), from) {
             Some(trouble) => Err(trouble),
             None => Ok(response),
         }
     }
+
+    /// Begins a request to `url`.
+    ///
+    /// # Errors
+    /// [`Trouble::Refused`] when nobody could be trusted to answer it.
+    pub fn request(&self, method: Method, url: &Url) -> Result<RequestBuilder, Trouble> {
+        if self.without_authorities && url.scheme() == "https" {
+            return Err(Trouble::Refused(
+                "no certificate authorities on this machine (install `ca-certificates`, or name some with `--ca-file`)".into(),
+            ));
+        }
+        Ok(self.http.request(method, url.clone()))
+    }
+
+    /// Sends a request and waits for the head of its answer, whatever its status.
+    ///
+    /// Nothing may stand still for longer than the read timeout: neither the body
+    /// being `sent`, whose position that counts, nor the server, which may take
+    /// `grace` longer to answer.
+    ///
+    /// # Errors
+    /// [`Trouble::Passing`] when the connection cannot be made, breaks or stalls,
+    /// [`Trouble::Refused`] when the server cannot be trusted.
+    pub async fn send(
+        &self,
+        request: RequestBuilder,
+        sent: Option<&AtomicU64>,
+        grace: Duration,
+    ) -> Result<Response, Trouble> {
+        let position = || sent.map_or(0, |sent| sent.load(Ordering::Relaxed));
+        let answer = request.send();
+        tokio::pin!(answer);
+        let mut before = position();
+        loop {
+            let limit = self.read_timeout.saturating_add(grace);
+            match tokio::time::timeout(limit, &mut answer).await {
+                Ok(answer) => return answer.map_err(|error| trouble_of(&error)),
+                Err(_) if position() != before => before = position(),
+                Err(_) => return Err(passing("timed out")),
+            }
+        }
+    }
+
+    /// The next part of an answer's body, nothing at its end.
+    ///
+    /// # Errors
+    /// What broke the transfer.
+    pub async fn chunk(
+        &self,
+        response: &mut Response,
+    ) -> Result<Option<impl std::ops::Deref<Target = [u8]> + use<>>, Trouble> {
+        match tokio::time::timeout(self.read_timeout, response.chunk()).await {
+            Ok(chunk) => chunk.map_err(|error| trouble_of(&error)),
+            Err(_) => Err(passing("timed out")),
+        }
+    }
+}
+
+/// Follows redirects as usual (credentials do not go to another host), but none
+/// that would show to all what HTTPS kept.
+fn secure_redirects() -> redirect::Policy {
+    const MOST: usize = 10;
+    redirect::Policy::custom(|attempt| {
+        let was_secure = |url: &Url| url.scheme() == "https";
+        if attempt.previous().len() > MOST {
+            attempt.error("too many redirects")
+        } else if attempt.url().scheme() != "https" && attempt.previous().iter().any(was_secure) {
+            attempt.error("it redirects from HTTPS to plain HTTP")
+        } else {
+            attempt.follow()
+        }
+    })
 }
 
 fn no_certificates(path: &Path, why: &str) -> Error {
@@ -111,7 +222,7 @@ fn no_certificates(path: &Path, why: &str) -> Error {
 }
 
 /// The byte that an answer's body begins with.
-pub(super) fn begins(response: &Response) -> Option<u64> {
+pub(crate) fn begins(response: &Response) -> Option<u64> {
     if response.status() != StatusCode::PARTIAL_CONTENT {
         return Some(0);
     }
@@ -131,14 +242,19 @@ fn trouble_of_status(status: StatusCode, headers: &HeaderMap, from: u64) -> Opti
         206 if from > 0 => None,
         416 if from > 0 => Some(Trouble::Range),
         404 | 410 => Some(Trouble::Missing(why)),
-        408 | 425 | 429 | 500..=599 => Some(Trouble::Passing {
-            why,
-            pause: headers
-                .get(RETRY_AFTER)
-                .and_then(|value| retry_after(value.to_str().ok()?, SystemTime::now())),
-        }),
-        _ => Some(Trouble::Refused(why)),
+        _ => Some(passing_status(status, headers).unwrap_or(Trouble::Refused(why))),
     }
+}
+
+/// The trouble that a status says of a server that is busy or broken for now.
+#[must_use]
+pub fn passing_status(status: StatusCode, headers: &HeaderMap) -> Option<Trouble> {
+    matches!(status.as_u16(), 408 | 425 | 429 | 500..=599).then(|| Trouble::Passing {
+        why: status.to_string(),
+        pause: headers
+            .get(RETRY_AFTER)
+            .and_then(|value| retry_after(value.to_str().ok()?, SystemTime::now())),
+    })
 }
 
 /// The pause that a `Retry-After` asks for: seconds or a date (RFC 9110, 10.2.3).
@@ -152,7 +268,7 @@ fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
 }
 
 /// What a failed request or a broken body means.
-pub(super) fn trouble_of(error: &reqwest::Error) -> Trouble {
+fn trouble_of(error: &reqwest::Error) -> Trouble {
     if error.is_timeout() {
         return passing("timed out");
     }
@@ -168,7 +284,8 @@ pub(super) fn trouble_of(error: &reqwest::Error) -> Trouble {
 }
 
 /// A trouble that may pass by itself.
-pub(super) fn passing(why: &str) -> Trouble {
+#[must_use]
+pub fn passing(why: &str) -> Trouble {
     Trouble::Passing {
         why: why.to_owned(),
         pause: None,
@@ -187,6 +304,23 @@ fn innermost(error: &reqwest::Error) -> String {
         cause = inner;
     }
     cause.to_string()
+}
+
+/// The address without name, password and query, which may be secrets.
+#[must_use]
+pub fn redact(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or(url);
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let (authority, path) = match rest.find('/') {
+                Some(at) => rest.split_at(at),
+                None => (rest, ""),
+            };
+            let host = authority.rsplit('@').next().unwrap_or(authority);
+            format!("{scheme}://{host}{path}")
+        }
+        None => url.to_owned(),
+    }
 }
 
 #[cfg(test)]
