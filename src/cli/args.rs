@@ -268,7 +268,7 @@ pub struct Check {
     #[arg(long, value_enum, default_value_t)]
     pub format: CheckFormat,
     /// Say what a rule is about
-    #[arg(long, value_name = "ID", exclusive = true)]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["target", "list", "baseline", "date"])]
     pub explain: Option<String>,
     /// List all rules
     #[arg(long, conflicts_with = "target")]
