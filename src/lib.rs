@@ -6,15 +6,18 @@
 
 pub mod build;
 pub mod bundle;
+pub mod check;
 pub mod cli;
 pub mod compat;
 pub mod digest;
 pub mod error;
+pub mod http;
 pub mod image;
 pub mod layer;
 pub mod lock;
 pub mod node;
 pub mod profile;
+pub mod registry;
 pub mod report;
 pub mod sandbox;
 pub mod source;

@@ -176,6 +176,15 @@ fn help() {
           --ignore-valid-until
               Accept releases past their Valid-Until date; the lock records it
 
+          --releases <FILE>
+              Table of releases over the built-in one: mirrors, addresses, digests
+              
+              [env: NODELITH_RELEASES]
+
+          --component <NAME=FILE>
+              Local file in place of a release, `NAME:ARCH=FILE` for one architecture of several
+              (repeatable)
+
           --vendor <DIR>
               Folder made by `nodelith vendor`, used as the only source
               
@@ -205,18 +214,18 @@ fn help() {
       <PROFILE>  The profile
 
     Options:
-          --lock <FILE>            The lock [default: PROFILE with the ending `.lock.toml`]
-          --arch <ARCH>            Architectures [default: the profile's]
-          --update [<PACKAGE>...]  Renew the lock: all packages, or only those named
-          --outdated               Name what is newer in the archives than in the lock; exit status 1 if
-                                   anything is
-          --json                   Print results as JSON on standard output and events as JSON lines on
-                                   standard error
-      -q, --quiet                  Print nothing but results, warnings and errors
-          --store <DIR>            Folder of the store [default: nodelith in the user's cache folder]
-                                   [env: NODELITH_STORE]
-          --threads <NUMBER>       Threads to use [default: one for each core]
-      -h, --help                   Print help
+          --lock <FILE>         The lock [default: PROFILE with the ending `.lock.toml`]
+          --arch <ARCH>         Architectures [default: the profile's]
+          --update [<NAME>...]  Renew the lock: all packages and releases, or only those named
+          --outdated            Name what is newer in the archives and among releases than in the lock;
+                                exit status 1 if anything is
+          --json                Print results as JSON on standard output and events as JSON lines on
+                                standard error
+      -q, --quiet               Print nothing but results, warnings and errors
+          --store <DIR>         Folder of the store [default: nodelith in the user's cache folder] [env:
+                                NODELITH_STORE]
+          --threads <NUMBER>    Threads to use [default: one for each core]
+      -h, --help                Print help
 
     Sources:
           --mirror <URL>           Base address of the Debian archive [default: the profile's, else the
@@ -228,6 +237,10 @@ fn help() {
           --keyring <FILE>         File with the archive's signing keys (repeatable) [default: the
                                    host's Debian archive keyring] [env: NODELITH_KEYRING]
           --ignore-valid-until     Accept releases past their Valid-Until date; the lock records it
+          --releases <FILE>        Table of releases over the built-in one: mirrors, addresses, digests
+                                   [env: NODELITH_RELEASES]
+          --component <NAME=FILE>  Local file in place of a release, `NAME:ARCH=FILE` for one
+                                   architecture of several (repeatable)
           --vendor <DIR>           Folder made by `nodelith vendor`, used as the only source [env:
                                    NODELITH_VENDOR]
           --offline                Use no network: everything must be in the store or the vendor folder
@@ -328,7 +341,7 @@ fn usage_errors() {
     For more information, try '--help'.
     ");
     assert_snapshot!(said(&["lock", "node.toml", "--outdated", "--update"]), @r"
-    error: the argument '--outdated' cannot be used with '--update [<PACKAGE>...]'
+    error: the argument '--outdated' cannot be used with '--update [<NAME>...]'
 
     Usage: nodelith lock --outdated <PROFILE>
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! unchanged?   the same profile and lock led to an image whose blobs are all there: done
+//! programs     releases → the programs in them
 //! root         packages → unpacked, configured, packed, once for each set (sandbox)
 //! compose      the profile's own entries over the root (pure)
 //! layers       the root's layers as they are, or without what was replaced; the profile's
@@ -12,6 +13,9 @@ pub mod compose;
 pub mod excludes;
 mod files;
 pub mod layers;
+pub mod pause;
+pub mod preview;
+mod programs;
 mod root;
 
 use std::collections::BTreeMap;
@@ -23,7 +27,7 @@ use self::files::PinnedFiles;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::image::annotations;
-use crate::image::config::ImageSpec;
+use crate::image::config::{ImageSpec, Run};
 use crate::image::manifest::{self, Built};
 use crate::layer::{Compression, FORMAT, LayerBlob};
 use crate::lock::{self, Pinned};
@@ -33,6 +37,7 @@ use crate::report::Report;
 use crate::sandbox::Mode;
 use crate::source::debian::archive::mirror::Mirrors;
 use crate::source::fetch::Fetcher;
+use crate::source::release::Provider;
 use crate::store::Store;
 use crate::tree::{Content, Entry, FIXED_TIME, Node};
 
@@ -50,6 +55,8 @@ pub struct Builder<'a> {
     pub fetcher: &'a Fetcher,
     /// Where the archives are; made only when something must be fetched.
     pub mirrors: &'a dyn Fn() -> Result<Mirrors>,
+    /// Brings releases.
+    pub releases: &'a Provider<'a>,
     /// How package scripts are run.
     pub sandbox: Mode,
     /// How many threads to use.
@@ -97,14 +104,21 @@ impl Builder<'_> {
         if let Some(outcome) = self.unchanged(&key) {
             return Ok(outcome);
         }
-        let (root, new) = self.root(profile, architecture, pinned)?;
-        let facts = RootFacts::new(&root.tree, &root.texts);
-        let files = PinnedFiles::new(self.store, files);
         let components = Components::find(profile, |name| {
             let mut packages = pinned.package.iter();
             let package = packages.find(|package| package.name == name)?;
             Some(&package.version)
         });
+        // Nothing is fetched for what cannot become a node.
+        node::check(
+            profile,
+            &components.clone().with(programs::outlines(pinned)),
+        )?;
+        let reserved = layers::reserved(profile, pinned)?;
+        let components = components.with(self.programs(pinned, architecture)?);
+        let (root, new) = self.root(profile, architecture, pinned, reserved)?;
+        let facts = RootFacts::new(&root.tree, &root.texts);
+        let files = PinnedFiles::new(self.store, files, &root.tree, architecture);
         let mut configuration =
             node::configure(profile, architecture, &components, &facts, &files)?;
         for warning in &configuration.warnings {
@@ -187,10 +201,15 @@ fn spec(profile: &Profile, architecture: &str, pinned: &Pinned, lock: &Digest) -
     if let Some(version) = &profile.kubernetes.version {
         said.insert(annotations::KUBERNETES.into(), version.clone());
     }
+    if profile.pause.preload == Some(true) {
+        said.insert(annotations::PAUSE.into(), pause::NAME.into());
+    }
+    said.extend(programs::annotations(profile, pinned));
     ImageSpec {
         architecture: architecture.to_owned(),
         created: pinned.source_date_epoch,
         labels: profile.image.labels.clone(),
         annotations: said,
+        run: Run::Init,
     }
 }

@@ -33,14 +33,22 @@ pub(super) fn run(context: &Context, arguments: &Build) -> Result<Outcome> {
     layout::check(&output)?;
     let store = context.store()?;
     let _use = store.in_use()?;
-    let setting = Setting::new(context, &store, &profile, &arguments.sources)?;
+    let setting = Setting::new(
+        context,
+        &store,
+        &profile,
+        &arguments.sources,
+        &architectures,
+    )?;
     let lock = setting.settle_lock(&arguments.subject, &architectures, arguments.locked)?;
     let mirrors = || setting.mirrors();
+    let releases = setting.provider()?;
     let builder = Builder {
         store: &store,
         report: &context.report,
         fetcher: &setting.fetcher,
         mirrors: &mirrors,
+        releases: &releases,
         sandbox: mode(arguments.sandbox),
         threads: context.threads(),
     };

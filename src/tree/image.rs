@@ -82,7 +82,9 @@ pub struct Changes {
 /// # Errors
 /// When a layer is not there, does not match its digests, or is malformed.
 pub fn read(image: &Image) -> Result<ImageTree> {
-    merge_layers(read_layers(image, true)?)
+    merge_layers(read_layers(image, &|_, _, _, content| {
+        digest(content).map(Some)
+    })?)
 }
 
 /// The same without a look at what files hold, which takes less time.
@@ -90,27 +92,49 @@ pub fn read(image: &Image) -> Result<ImageTree> {
 /// # Errors
 /// As [`read`].
 pub fn read_outline(image: &Image) -> Result<Outline> {
-    let (tree, files) = merge::merge(read_layers(image, false)?)?;
-    let places = files.into_iter().map(|(path, (place, _))| (path, place));
-    Ok(Outline {
-        tree,
-        files: places.collect(),
-    })
+    merge_outline(read_layers(image, &|_, _, _, _| Ok(None))?)
 }
 
-fn read_layers(image: &Image, hash: bool) -> Result<Vec<Changes>> {
+/// Looks into a file of an image while it is read: its place, name, entry and
+/// content, of which it reads what it wants.
+pub type Look<'a> =
+    dyn Fn(Place, &TreePath, &Entry, &mut (dyn Read + Send)) -> Result<()> + Sync + 'a;
+
+/// As [`read_outline`], and has `look` look into every regular file of every layer,
+/// those of lower layers that others hide included.
+///
+/// # Errors
+/// As of [`read`], and what `look` fails with.
+pub fn read_looking(image: &Image, look: &Look<'_>) -> Result<Outline> {
+    let look = |place: Place, path: &TreePath, entry: &Entry, content: &mut (dyn Read + Send)| {
+        look(place, path, entry, content).map(|()| None)
+    };
+    merge_outline(read_layers(image, &look)?)
+}
+
+/// What becomes of a file's content: its digest, if that is wanted.
+type Taking<'a> =
+    dyn Fn(Place, &TreePath, &Entry, &mut (dyn Read + Send)) -> Result<Option<Digest>> + Sync + 'a;
+
+fn read_layers(image: &Image, take: &Taking<'_>) -> Result<Vec<Changes>> {
     let layers = image.layers.par_iter().enumerate();
     layers
         .map(|(number, layer)| {
-            let changes = || {
+            let read = || {
                 let mut reader = open(image, layer)?;
-                let changes = changes(&mut reader, &component(layer, number), hash)?;
+                let changes = changes(&mut reader, &component(layer, number), number, take)?;
                 reader.drain()?;
                 Ok(changes)
             };
-            changes().map_err(|error| in_layer(image, layer, error))
+            read().map_err(|error| in_layer(image, layer, error))
         })
         .collect()
+}
+
+fn digest(content: &mut (dyn Read + Send)) -> Result<Digest> {
+    let content = io::BufReader::with_capacity(1 << 16, content);
+    let (digest, _) = Digest::of_reader(content).map_err(|error| reading(&error))?;
+    Ok(digest)
 }
 
 fn in_layer(image: &Image, layer: &ImageLayer, error: Error) -> Error {
@@ -183,16 +207,19 @@ fn component(layer: &ImageLayer, number: usize) -> Arc<str> {
 /// # Errors
 /// When it is malformed, or larger than an image's metadata can reasonably be.
 pub fn read_changes(
-    reader: &mut untar::Reader<impl Read>,
+    reader: &mut untar::Reader<impl Read + Send>,
     component: &Arc<str>,
 ) -> Result<Changes> {
-    changes(reader, component, true)
+    changes(reader, component, 0, &|_, _, _, content| {
+        digest(content).map(Some)
+    })
 }
 
 fn changes(
-    reader: &mut untar::Reader<impl Read>,
+    reader: &mut untar::Reader<impl Read + Send>,
     component: &Arc<str>,
-    hash: bool,
+    layer: usize,
+    take: &Taking<'_>,
 ) -> Result<Changes> {
     let mut changes = Changes::default();
     let mut bytes = 0;
@@ -220,12 +247,7 @@ fn changes(
         }
         entry.component = Arc::clone(component);
         let digest = match entry.node {
-            Node::File { .. } if hash => {
-                let (digest, _) =
-                    Digest::of_reader(io::BufReader::with_capacity(1 << 16, &mut *reader))
-                        .map_err(|error| reading(&error))?;
-                Some(digest)
-            }
+            Node::File { .. } => take(Place { layer, member }, &path, &entry, reader)?,
             _ => None,
         };
         changes.brought.push((member, path, entry, digest));
@@ -244,4 +266,17 @@ pub fn merge_layers(layers: Vec<Changes>) -> Result<ImageTree> {
     };
     let files = files.into_iter().filter_map(content).collect();
     Ok(ImageTree { tree, files })
+}
+
+/// The same of layers whose contents nobody looked at.
+///
+/// # Errors
+/// As [`merge_layers`].
+pub fn merge_outline(layers: Vec<Changes>) -> Result<Outline> {
+    let (tree, files) = merge::merge(layers)?;
+    let places = files.into_iter().map(|(path, (place, _))| (path, place));
+    Ok(Outline {
+        tree,
+        files: places.collect(),
+    })
 }

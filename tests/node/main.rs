@@ -7,7 +7,9 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod identity;
 mod judge;
+mod preload;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -134,7 +136,15 @@ fn holds(name: &str, minor: u32, pause: &str, newer: bool) {
     assert_eq!(said.registries, "/etc/containerd/certs.d");
     // Where containerd looks for plug-ins there are some that can be run.
     judge::is_program(&node, "/opt/cni/bin/loopback");
-    judge::units(&node, &["multi-user.target", "containerd.service"]);
+    judge::units(
+        &node,
+        &[
+            "multi-user.target",
+            "containerd.service",
+            "nodelith-images.service",
+        ],
+    );
+    preload::imports(&node, &said.sandbox);
     assert!(!node.join("usr/lib/systemd/system/docker.service").exists());
     let version = fs::read_to_string(node.join(judge::KUBELET_DROP_IN)).unwrap();
     assert!(

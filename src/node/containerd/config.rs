@@ -14,6 +14,11 @@ use crate::error::{Error, Kind, Result};
 const PATH: &str = "etc/containerd/config.toml";
 /// containerd makes the folder, so it must be where it can.
 const OPT: &str = "/var/lib/containerd/opt";
+/// Settings that more than containerd follows: setting, the profile's key and section.
+const ELSEWHERE: [(&str, &str, &str); 2] = [
+    ("sandbox-image", "image", "pause"),
+    ("snapshotter", "snapshotter", "containerd"),
+];
 const RUNC: &str = "runc";
 const RUNC_TYPE: &str = "io.containerd.runc.v2";
 
@@ -48,7 +53,21 @@ pub(super) fn configure(
     )?;
     config.place("opt-directory", "containerd", json!(OPT))?;
     let mut table = config.table;
-    extra::merge(draft, row, &mut table)?;
+    let before = table.clone();
+    extra::merge(draft, version, row, &mut table)?;
+    for (setting, key, section) in ELSEWHERE {
+        let location = location(setting, version);
+        let location = location.iter().find(|location| {
+            let path = &location.path;
+            value(&before, path) != value(&table, path)
+        });
+        if let Some(last) = location.and_then(|location| location.path.last()) {
+            let message =
+                format!("`{last}` cannot be set in `extra`: other parts of the node follow it");
+            let error = draft.refuse(message, &["containerd", "extra"], last);
+            return Err(error.hint(format!("set `{key}` in `[{section}]`")));
+        }
+    }
     let text = written(&table)?;
     let header = format!("# Made by Nodelith for containerd {}.\n", row.line);
     draft.text(PATH, &format!("{header}{text}"));
@@ -66,7 +85,7 @@ impl Config<'_, '_> {
     /// What stands in [containerd] as it is.
     fn settings(&mut self) -> Result<()> {
         let said = &self.draft.profile.containerd;
-        let snapshotter = said.snapshotter.as_deref().unwrap_or("overlayfs");
+        let snapshotter = super::snapshotter(self.draft);
         let values = [
             ("snapshotter", Some(json!(snapshotter))),
             ("log-line-size", said.log_line_size.map(Value::from)),
@@ -227,6 +246,15 @@ impl Config<'_, '_> {
         table.insert(last.clone(), value);
         Ok(())
     }
+}
+
+fn value<'a>(table: &'a Map<String, Value>, path: &[String]) -> Option<&'a Value> {
+    let (first, rest) = path.split_first()?;
+    let mut value = table.get(first)?;
+    for key in rest {
+        value = value.get(key)?;
+    }
+    Some(value)
 }
 
 /// As TOML, tables and keys sorted.

@@ -293,15 +293,15 @@ fn settings_that_a_version_does_not_have() {
     "#);
     let plugin = "[containerd.extra.plugins.\"io.containerd.cri.v1.images\"]\nx = 1";
     assert_snapshot!(with(plugin, "1.7.24"), @r#"
-    containerd 1.7 has no plug-in `io.containerd.cri.v1.images`
+    containerd 1.7.24 does not know `plugins.io.containerd.cri.v1.images`
     8:27: "io.containerd.cri.v1.images"
-    hint: it came with 2.0
+    hint: it came with 2.0.0
     "#);
     let plugin = "[containerd.extra.plugins.\"io.containerd.grpc.v1.cri\"]\nsandbox_image = \"x\"";
     assert_snapshot!(with(plugin, "2.1.9"), @r"
-    containerd 2.1 does not read `sandbox_image` of `io.containerd.grpc.v1.cri`
+    containerd 2.1 does not read `plugins.io.containerd.grpc.v1.cri.sandbox_image`
     9:1: sandbox_image
-    hint: from 2.0 on the settings of CRI are in `io.containerd.cri.v1.images` and `io.containerd.cri.v1.runtime`
+    hint: it reads that at `plugins.io.containerd.cri.v1.images.pinned_images.sandbox`
     ");
     let digest = format!(
         "[pause]\nimage = \"r.example/pause:3.10@sha256:{}\"",
@@ -404,4 +404,101 @@ fn containerd_that_is_not_there() {
             .contains_key(&b"etc/containerd/config.toml"[..])
     );
     assert!(!made.entries.contains_key(&b"etc/crictl.yaml"[..]));
+}
+
+/// Plug-ins of a package and of a release are chosen alike.
+#[test]
+fn cni_plugins_are_chosen() {
+    let root = [
+        ("package:containerd", "1.7.24~ds1"),
+        ("usr/lib/cni/bridge", "x"),
+        ("usr/lib/cni/loopback", "x"),
+        ("usr/lib/cni/vlan", "x"),
+    ];
+    let cni = |plugins: &str| format!("{CONTAINERD}[cni]\nplugins = {plugins}\n");
+    let made = configured(&cni("[\"loopback\"]"), &root).unwrap();
+    let removed: Vec<_> = made.removed.iter().map(ToString::to_string).collect();
+    assert_eq!(removed, ["usr/lib/cni/bridge", "usr/lib/cni/vlan"]);
+    let links = made.entries.keys().map(ToString::to_string);
+    let links: Vec<_> = links.filter(|path| path.starts_with("opt/")).collect();
+    assert_eq!(links, ["opt/cni/bin/loopback"]);
+    assert!(made.warnings.is_empty());
+    let without = configured(&cni("[\"bridge\"]"), &root).unwrap();
+    assert_snapshot!(without.warnings.first().unwrap(), @"containerd calls the CNI plug-in `loopback` for every pod, and `plugins` in `[cni]` leaves it out");
+    assert_snapshot!(refused(&cni("[\"brigde\"]"), &root), @r#"
+    the node has no CNI plug-in `brigde`
+    9:12: "brigde"
+    hint: did you mean `bridge`?
+    "#);
+    assert_snapshot!(refused(&cni("[\"bridge\"]"), &root[..1]), @r#"
+    the node has no CNI plug-in `bridge`
+    9:12: "bridge"
+    hint: set `source` in `[cni]` to "package" or "release"
+    "#);
+}
+
+#[test]
+fn crictl_may_be_a_file() {
+    let beside = |source: &str| {
+        let rest = format!("[crictl]\n{source}\n");
+        configured_beside(&rest, &[], &[("own", b"#!/bin/sh\n")]).unwrap()
+    };
+    let file = beside("source = \"file\"\nfile = \"own\"");
+    let entry = &file.entries[&b"usr/bin/crictl"[..]];
+    assert_eq!((&*entry.component, entry.mode), ("crictl", 0o755));
+    assert!(
+        beside("source = \"none\"")
+            .entries
+            .keys()
+            .all(|path| !path.to_string().contains("crictl"))
+    );
+}
+
+#[test]
+fn units_of_releases() {
+    let rest = |containerd: &str| {
+        format!(
+            "[kubernetes]\nversion = \"1.34\"\n[containerd]\nsource = \"release\"\nversion = \"{containerd}\"\n\
+             [kubelet]\nsource = \"release\"\n"
+        )
+    };
+    let made = configured(&rest("2.3.4"), &[]).unwrap();
+    let unit = text(&made, "usr/lib/systemd/system/containerd.service");
+    assert_snapshot!(unit, @r"
+    [Unit]
+    Description=containerd, the container runtime
+    Documentation=https://containerd.io
+    After=network.target local-fs.target dbus.service
+
+    [Service]
+    Type=notify
+    ExecStartPre=-/usr/sbin/modprobe overlay
+    ExecStart=/usr/bin/containerd
+    Restart=always
+    RestartSec=5
+    # Containers go on while it is started again.
+    KillMode=process
+    Delegate=yes
+    LimitNPROC=infinity
+    LimitCORE=infinity
+    TasksMax=infinity
+    OOMScoreAdjust=-999
+
+    [Install]
+    WantedBy=multi-user.target
+    ");
+    assert!(
+        made.entries
+            .contains_key(&b"usr/lib/systemd/system/kubelet.service"[..])
+    );
+    let older = configured(&rest("1.7.34"), &[]).unwrap();
+    let unit = text(&older, "usr/lib/systemd/system/containerd.service");
+    assert!(unit.contains("\nLimitNOFILE=infinity\n"));
+    // A package has its own.
+    let packaged = with(CONTAINERD, "1.7.24~ds1");
+    assert!(
+        !packaged
+            .entries
+            .contains_key(&b"usr/lib/systemd/system/containerd.service"[..])
+    );
 }

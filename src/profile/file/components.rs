@@ -45,8 +45,10 @@ pub struct Containerd {
     pub source: Option<ReleaseSource>,
     /// The package's name. Default: `containerd`.
     pub package: Option<PackageChoice>,
-    /// The release's version.
+    /// The release: a line (`2.3`) for its newest known, or a whole version.
     pub version: Option<Release>,
+    /// Whether the release is the static build, for roots with an old C library. Default: false.
+    pub r#static: Option<bool>,
     /// The snapshotter. Default: `overlayfs`.
     pub snapshotter: Option<PluginName>,
     /// Whether systemd manages cgroups. Default: true.
@@ -125,7 +127,7 @@ pub struct Runc {
     pub source: Option<ReleaseSource>,
     /// The package's name. Default: `runc`.
     pub package: Option<PackageChoice>,
-    /// The release's version.
+    /// The release: a line (`1.4`) for its newest known, or a whole version.
     pub version: Option<Release>,
 }
 
@@ -137,7 +139,7 @@ pub struct Cni {
     pub source: Option<ReleaseSource>,
     /// The package's name. Default: `containernetworking-plugins`.
     pub package: Option<PackageChoice>,
-    /// The release's version.
+    /// The release: a line (`1.9`) for its newest known, or a whole version.
     pub version: Option<Release>,
     /// The folder of the plug-ins in the node. Default: `/opt/cni/bin`.
     pub bin_dir: Option<AbsolutePath>,
@@ -151,9 +153,10 @@ pub struct Cni {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Crictl {
-    /// Where it comes from. Default: `release`.
+    /// Where it comes from. Default: `none`.
     pub source: Option<CrictlSource>,
-    /// The release's version. Default: the Kubernetes minor's newest known.
+    /// The release: a line or a whole version. Default: the newest known of the Kubernetes
+    /// minor, else of the nearest older one.
     pub version: Option<Release>,
     /// A local file to install, with `source = "file"`.
     pub file: Option<LocalFile>,
@@ -195,7 +198,7 @@ pub struct Kubelet {
     pub source: Option<KubeletSource>,
     /// The package's name. Default: `kubelet`.
     pub package: Option<PackageChoice>,
-    /// The release's version. Default: the Kubernetes version.
+    /// The release: a line or a whole version. Default: the Kubernetes version.
     pub version: Option<Release>,
     /// A local file to install, with `source = "file"`.
     pub file: Option<LocalFile>,
@@ -267,7 +270,7 @@ impl Merge for Kernel {
 impl Merge for Containerd {
     fn merge(&mut self, over: Self) {
         merge_fields!(self, over;
-            source, package, version, snapshotter, systemd_cgroup, default_runtime, runtimes,
+            source, package, version, r#static, snapshotter, systemd_cgroup, default_runtime, runtimes,
             registries, streaming, log_line_size, concurrent_downloads, pull_progress_timeout,
             selinux, device_ownership, cdi, nri, unprivileged_ports, unprivileged_icmp,
             open_files, extra,
