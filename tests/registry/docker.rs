@@ -29,6 +29,7 @@ impl DockerRegistry {
                 .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes"])
                 .args(["-subj", "/CN=127.0.0.1", "-days", "2"])
                 .args(["-addext", "subjectAltName=IP:127.0.0.1"])
+                .args(["-addext", "basicConstraints=critical,CA:FALSE"])
                 .arg("-keyout")
                 .arg(&key)
                 .arg("-out")

@@ -52,6 +52,7 @@ fn a_push_moves_what_is_not_there_and_nothing_else() {
     let out = scene.path("by-skopeo");
     skopeo(&[
         "copy",
+        "--preserve-digests",
         "--src-tls-verify=false",
         &format!("docker://{first}"),
         &format!("oci:{}:1", out.display()),
@@ -215,6 +216,7 @@ fn indexes_go_whole_or_by_architecture() {
     assert_eq!(raw["manifests"], json!(images));
     skopeo(&[
         "copy",
+        "--preserve-digests",
         "--all",
         "--src-tls-verify=false",
         &format!("docker://{name}"),
@@ -331,7 +333,7 @@ fn one_changed_flag_of_a_node_is_kilobytes() {
     let registry = DockerRegistry::start();
     let scene = Scene::new();
     let folder = scene.folder.path();
-    let profile = format!("{}{FLAG}", super::common::mirror::MINIMAL);
+    let profile = format!("{}{FLAG}", common::mirror::MINIMAL);
     let build = |text: &str, out: &str| {
         let profile = common::profile(folder, text);
         let mut command = common::nodelith();

@@ -46,12 +46,12 @@ impl Scene {
 
     /// Runs a verb that deals with registries and must succeed; its JSON.
     pub fn json(&self, arguments: &[&str]) -> Value {
-        common::json(self.nodelith(arguments).args(QUICK))
+        common::json(self.nodelith(arguments).args(quick(arguments)))
     }
 
     /// What a verb that must fail with `status` says, ports and pauses made out.
     pub fn failing(&self, status: i32, arguments: &[&str]) -> String {
-        let said = common::refused(self.nodelith(arguments).args(QUICK), status);
+        let said = common::refused(self.nodelith(arguments).args(quick(arguments)), status);
         without_ports(&said)
     }
 
@@ -83,6 +83,14 @@ impl Scene {
 
 /// Arguments for short waits.
 pub const QUICK: [&str; 6] = ["--retry-delay", "5ms", "--timeout", "1s", "--retries", "3"];
+
+/// The same, without what is given already.
+fn quick(arguments: &[&str]) -> &'static [&'static str] {
+    match arguments.contains(&"--retries") {
+        true => &QUICK[..4],
+        false => &QUICK,
+    }
+}
 
 pub fn without_ports(said: &str) -> String {
     let mut shown = String::new();
