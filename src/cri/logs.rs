@@ -7,7 +7,7 @@
 mod entry;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -42,7 +42,9 @@ pub async fn logs(session: &mut Session, arguments: &Logs) -> Result<()> {
         since,
         stream: arguments.stream,
         times: arguments.timestamps,
-        left: arguments.limit_bytes.and_then(|limit| u64::try_from(limit).ok()),
+        left: arguments
+            .limit_bytes
+            .and_then(|limit| u64::try_from(limit).ok()),
     };
     let mut log = Log::open(&path)?;
     if let Some(lines) = arguments.tail.and_then(|lines| u64::try_from(lines).ok()) {
@@ -144,11 +146,11 @@ impl Log {
 
     /// The file that has taken this one's place.
     fn rotated(&mut self) -> Result<Option<Self>> {
-        let identity = |file: std::fs::Metadata| (file.dev(), file.ino());
+        let identity = |file: &std::fs::Metadata| (file.dev(), file.ino());
         let own = self.file.get_ref().metadata();
         let own = own.map_err(|error| Error::io("reading", &self.path, error))?;
         match std::fs::metadata(&self.path) {
-            Ok(now) if identity(now) != identity(own) => Self::open(&self.path).map(Some),
+            Ok(now) if identity(&now) != identity(&own) => Self::open(&self.path).map(Some),
             // Between the renaming and the opening anew there is none.
             _ => Ok(None),
         }
@@ -167,13 +169,16 @@ fn last(file: &mut (impl Read + Seek), lines: u64) -> std::io::Result<u64> {
         let start = block_end.saturating_sub(BLOCK);
         file.seek(SeekFrom::Start(start))?;
         let mut block = Vec::new();
-        file.by_ref().take(block_end - start).read_to_end(&mut block)?;
-        for (offset, byte) in (start..block_end).zip(block).rev() {
+        file.by_ref()
+            .take(block_end - start)
+            .read_to_end(&mut block)?;
+        for (offset, byte) in block.iter().enumerate().rev() {
+            let next = start + offset as u64 + 1;
             // The end of the last line begins no other.
-            if byte == b'\n' && offset + 1 != end {
+            if *byte == b'\n' && next != end {
                 found += 1;
                 if found == lines {
-                    return Ok(offset + 1);
+                    return Ok(next);
                 }
             }
         }

@@ -224,7 +224,15 @@ impl Daemon {
         let mut command = Command::new("nsenter");
         command
             .arg(format!("--target={}", self.init))
-            .args(["--mount", "--net", "--pid", "--ipc", "--uts", "--root", "--wd=/test"])
+            .args([
+                "--mount",
+                "--net",
+                "--pid",
+                "--ipc",
+                "--uts",
+                "--root",
+                "--wd=/test",
+            ])
             .arg(program)
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin");
@@ -255,10 +263,14 @@ impl Daemon {
         fs::copy(archive, self.test().join(name)).unwrap();
         run(self
             .inside("ctr")
-            .args(["-n", "k8s.io", "images", "import", "--local"].iter().filter(
-                // Only there where importing by the transfer service is the default.
-                |flag| **flag != "--local" || self.suite == Suite::Forky,
-            ))
+            .args(
+                ["-n", "k8s.io", "images", "import", "--local"]
+                    .iter()
+                    .filter(
+                        // Only there where importing by the transfer service is the default.
+                        |flag| **flag != "--local" || self.suite == Suite::Forky,
+                    ),
+            )
             .arg(format!("/test/{name}")));
     }
 
@@ -305,7 +317,11 @@ pub const CGROUP: &str = "/nodelith-test";
 
 /// Removes the cgroups that nothing is in any more.
 fn remove_cgroups() {
-    for hierarchy in fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
+    for hierarchy in fs::read_dir("/sys/fs/cgroup")
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
         remove_cgroup(&hierarchy.path().join(&CGROUP[1..]));
     }
     remove_cgroup(&Path::new("/sys/fs/cgroup").join(&CGROUP[1..]));
