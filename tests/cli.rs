@@ -135,6 +135,9 @@ fn help() {
               [env: NODELITH_SANDBOX]
               [default: auto]
 
+          --accept-findings <REASON>
+              Build in spite of errors that the check finds; the image carries the reason
+
           --json
               Print results as JSON on standard output and events as JSON lines on standard error
 
