@@ -198,6 +198,9 @@ pub struct Build {
         hide_env_values = true
     )]
     pub sandbox: SandboxMode,
+    /// Build in spite of errors that the check finds; the image carries the reason
+    #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub accept_findings: Option<String>,
     #[command(flatten)]
     pub(crate) sources: Sources,
 }

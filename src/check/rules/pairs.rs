@@ -1,5 +1,7 @@
 //! Versions that go together, and how long they are supported.
 
+use jiff::ToSpan;
+
 use super::Rule;
 use crate::check::facts::Facts;
 use crate::check::rule::{Found, Severity};
@@ -63,6 +65,7 @@ pub(super) const RULES: &[Rule] = &[
         sources: &[
             "containerd RELEASES.md (support horizon)",
             "kubernetes/website: data/releases/eol.yaml",
+            "KEP 1498",
         ],
         check: ended,
     },
@@ -217,11 +220,12 @@ fn ended(facts: &Facts<'_>, found: &mut Found<'_>) {
     }
     if let (Some(said), Some(number)) = (&facts.versions.kubernetes, facts.minor())
         && let Some(known) = kubernetes::minor(number).filter(|known| !known.newer)
-        && let Some(day) = known
-            .row
-            .ended
-            .filter(|_| known.row.is_supported(today) == Some(false))
     {
+        // Where no day is published: patches are made for fourteen months (KEP 1498).
+        let derived = || known.row.released.checked_add(14.months()).ok();
+        let Some(day) = known.row.ended.or_else(derived).filter(|day| *day < today) else {
+            return;
+        };
         place(
             said,
             format!("Kubernetes 1.{number} was supported until {day}"),
