@@ -395,6 +395,8 @@ fn json_is_described() {
         "tar",
         "zstd",
         "umoci",
+        "mkfs-erofs",
+        "veritysetup",
         "entries",
         "compressed",
         "peak-memory",

@@ -198,6 +198,9 @@ pub struct Build {
         hide_env_values = true
     )]
     pub sandbox: SandboxMode,
+    /// Build in spite of errors that the check finds; the image carries the reason
+    #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub accept_findings: Option<String>,
     #[command(flatten)]
     pub(crate) sources: Sources,
 }
@@ -268,7 +271,7 @@ pub struct Check {
     #[arg(long, value_enum, default_value_t)]
     pub format: CheckFormat,
     /// Say what a rule is about
-    #[arg(long, value_name = "ID", exclusive = true)]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["target", "list", "baseline", "date"])]
     pub explain: Option<String>,
     /// List all rules
     #[arg(long, conflicts_with = "target")]

@@ -151,32 +151,11 @@ impl Minor {
     pub fn speaks_with(&self, containerd: &Row) -> bool {
         self.cri.iter().any(|api| containerd.cri.contains(api))
     }
-
-    /// Whether the pair stands in the published table; where it does not, the
-    /// releases of containerd that do.
-    ///
-    /// # Errors
-    /// The first release of each line that stands in the table.
-    pub fn published_with(&self, containerd: Version) -> Result<(), &[Version]> {
-        let line = containerd.line();
-        let of_line = self.containerd.iter().find(|row| row.line() == line);
-        let fits = match (of_line, self.containerd.last()) {
-            (Some(first), _) => *first <= containerd,
-            (None, Some(last)) => last.line() < line,
-            (None, None) => true,
-        };
-        if fits { Ok(()) } else { Err(&self.containerd) }
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::containerd;
     use super::*;
-
-    fn version(text: &str) -> Version {
-        text.parse().unwrap()
-    }
 
     #[test]
     fn the_table_is_whole() {
@@ -220,26 +199,5 @@ mod tests {
         assert_eq!(supported(36, "2026-06-01"), None);
         assert!(minor(23).unwrap().row.has_dockershim());
         assert!(!minor(24).unwrap().row.has_dockershim());
-    }
-
-    #[test]
-    fn pairs() {
-        let speaks = |number, text| {
-            let containerd = containerd::line(version(text)).unwrap().row;
-            minor(number).unwrap().row.speaks_with(containerd)
-        };
-        assert!(speaks(20, "1.6.20"));
-        assert!(!speaks(22, "2.1.9"));
-        assert!(speaks(23, "2.1.9"));
-        assert!(speaks(36, "1.7.24"));
-        let published = |number, text| {
-            let row = minor(number).unwrap().row;
-            row.published_with(version(text)).is_ok()
-        };
-        assert!(published(33, "1.7.24"));
-        assert!(!published(33, "1.7.23"));
-        assert!(!published(36, "1.7.34"));
-        assert!(published(36, "2.4.0"));
-        assert!(published(20, "1.6.20"));
     }
 }

@@ -24,6 +24,7 @@ pub mod docker;
 pub mod hosts;
 pub mod kubelet;
 pub mod kubernetes;
+pub mod pairs;
 pub mod version;
 
 pub use version::Version;

@@ -2,6 +2,7 @@
 
 use super::components::Components;
 use super::draft::Draft;
+use crate::compat::pairs::Fit;
 use crate::compat::{Known, Version, containerd, kubernetes};
 use crate::error::Result;
 use crate::profile::file::ReleaseSource;
@@ -91,7 +92,7 @@ fn pair(
     line: &containerd::Row,
     (number, minor): (u32, &kubernetes::Minor),
 ) -> Result<()> {
-    if !minor.speaks_with(line) {
+    if minor.fit(line, version) == Fit::Impossible {
         let message = format!(
             "containerd {version} and Kubernetes 1.{number} do not go together: kubelet speaks CRI {}, containerd {}",
             minor.cri.join(" and "),
@@ -113,8 +114,8 @@ fn pair(
                 fitting.join(", ")
             )));
     }
-    if let Err(published) = minor.published_with(version) {
-        let published: Vec<String> = published.iter().map(ToString::to_string).collect();
+    if minor.fit(line, version) == Fit::Unlisted {
+        let published: Vec<String> = minor.containerd.iter().map(ToString::to_string).collect();
         draft.warn(format!(
             "containerd {version} is not among those published to go with Kubernetes 1.{number}: {} and later of each line",
             published.join(", ")

@@ -44,7 +44,7 @@ pub(super) async fn fetch(
         partial.discard();
     }
     let error = failure.unwrap_or_else(|| Error::new(Kind::Network, "nobody gives it"));
-    Err(error.context(format!("pulling blob {}", blob.digest)))
+    Err(error.context(format!("blob {}", blob.digest)))
 }
 
 /// Of the failures at several places the one to tell: wrong bytes before anything else.
@@ -71,9 +71,8 @@ async fn from_place(
                 partial.restart()?;
                 if wrong_before {
                     let message = format!(
-                        "`{}` does not give what was asked for: expected {} ({} bytes), got {got}",
+                        "`{}` gives something else, not {} bytes of that digest: {got}",
                         place.shown(),
-                        blob.digest,
                         blob.size
                     );
                     return Err(Error::new(Kind::Verify, message));

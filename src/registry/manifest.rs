@@ -110,13 +110,12 @@ impl Repository {
         let digest = Digest::of(&bytes);
         if let Some(expected) = expected.or(said).filter(|expected| *expected != digest) {
             let message = format!(
-                "`{}` is not what was asked for: expected {expected}, got {digest}",
-                self.named(name)
+                "`{}` gives manifest {digest} instead of {expected}",
+                self.shown()
             );
             return Err(Error::new(Kind::Verify, message).into());
         }
-        let media_type = media_type_of(media_type.as_deref(), &bytes)
-            .map_err(|error| error.context(format!("`{}`", self.named(name))))?;
+        let media_type = media_type_of(media_type.as_deref(), &bytes)?;
         let descriptor = Descriptor {
             media_type,
             digest,

@@ -166,9 +166,13 @@ impl Registries {
         let mut places = Vec::new();
         for mirror in &self.0.options.mirrors {
             if mirror.registry == reference.registry {
-                let name = mirror.url.as_str();
-                let host = self.0.host(name, || Ok(Host::mirror(&mirror.url)))?;
-                let place = Repository::new(&self.0, host, &reference.repository);
+                let origin = mirror.url.origin().ascii_serialization();
+                let host = self.0.host(&origin, || Ok(Host::mirror(&mirror.url)))?;
+                let name = match mirror.url.path().trim_matches('/') {
+                    "" => reference.repository.clone(),
+                    path => format!("{path}/{}", reference.repository),
+                };
+                let place = Repository::new(&self.0, host, &name);
                 places.push(place.of(&reference.registry));
             }
         }

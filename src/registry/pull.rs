@@ -195,7 +195,7 @@ async fn named_document(places: &[Repository], wanted: &Descriptor) -> Result<Do
                 });
             }
             Ok(None) => {}
-            Err(error) => failure = Some(error),
+            Err(error) => failure = Some(error.context(format!("manifest {}", wanted.digest))),
         }
     }
     Err(failure.unwrap_or_else(|| {

@@ -40,6 +40,20 @@ impl Trouble {
             pause: None,
         }
     }
+
+    /// A transfer's trouble, with whose it is.
+    fn of(trouble: http::Trouble, whose: &str) -> Self {
+        match trouble.into() {
+            Self::Passing { why, pause } => Self::Passing {
+                why: format!("{whose} {why}"),
+                pause,
+            },
+            Self::Fatal(error) => Self::Fatal(Error::new(
+                error.kind(),
+                format!("{whose} {}", error.message()),
+            )),
+        }
+    }
 }
 
 impl From<Error> for Trouble {
@@ -177,11 +191,10 @@ impl Repository {
         Scope::push(&self.name)
     }
 
-    /// The address of something in it. A path in a mirror's own address comes before the name.
+    /// The address of something in it.
     pub(super) async fn url(&self, path: &str) -> Result<Url, Trouble> {
         let base = self.host.base(&self.inner).await?;
-        let prefix = base.path().trim_start_matches('/');
-        let mut url = joined(base, &format!("/v2/{prefix}{}/{path}", self.name))?;
+        let mut url = joined(base, &format!("/v2/{}/{path}", self.name))?;
         if let Some(registry) = &self.mirrored {
             url.query_pairs_mut().append_pair("ns", registry);
         }
@@ -214,10 +227,13 @@ impl Repository {
                 request = request.header(CONTENT_LENGTH, length).body(body);
             }
             let request = shown.on(request);
-            let response = client.send(request, ask.sent, ask.grace).await?;
+            let response = client
+                .send(request, ask.sent, ask.grace)
+                .await
+                .map_err(|trouble| Trouble::of(trouble, &format!("`{}`:", self.host.name)))?;
             let status = response.status();
             if let Some(trouble) = passing_status(status, response.headers()) {
-                return Err(trouble.into());
+                return Err(Trouble::of(trouble, &format!("`{}` says", self.host.name)));
             }
             if status != StatusCode::UNAUTHORIZED {
                 return Ok(response);

@@ -141,12 +141,11 @@ impl Host {
         })
     }
 
-    /// The mirror at this address.
+    /// The mirror at this address, whatever path it has there.
     pub(super) fn mirror(url: &Url) -> Self {
         let mut base = url.clone();
-        if !base.path().ends_with('/') {
-            base.set_path(&format!("{}/", base.path()));
-        }
+        base.set_path("/");
+        base.set_query(None);
         let port = base.port().map_or(String::new(), |port| format!(":{port}"));
         Self {
             name: format!("{}{port}", base.host_str().unwrap_or_default()),

@@ -231,6 +231,10 @@ impl Daemon {
                 "--ipc",
                 "--uts",
                 "--root",
+<<<<<<< HEAD
+=======
+                "--wd=/test",
+>>>>>>> main
             ])
             .arg(program)
             .env_clear()

@@ -5,10 +5,10 @@ use serde_json::{Map, Value, json};
 
 use super::super::cni;
 use super::super::draft::Draft;
-use super::extra;
 use super::registries::FOLDER;
+use super::{base_spec, extra};
 use crate::compat::Version;
-use crate::compat::containerd::{Row, cri_plugin, location};
+use crate::compat::containerd::{Merges, Row, cri_plugin, location};
 use crate::error::{Error, Kind, Result};
 
 const PATH: &str = "etc/containerd/config.toml";
@@ -19,8 +19,8 @@ const ELSEWHERE: [(&str, &str, &str); 2] = [
     ("sandbox-image", "image", "pause"),
     ("snapshotter", "snapshotter", "containerd"),
 ];
-const RUNC: &str = "runc";
-const RUNC_TYPE: &str = "io.containerd.runc.v2";
+/// The folder that containerd 2.2 and later name in their own configuration.
+const DROP_INS: &str = "/etc/containerd/conf.d/*.toml";
 
 pub(super) fn configure(
     draft: &mut Draft<'_>,
@@ -28,6 +28,7 @@ pub(super) fn configure(
     row: &Row,
     sandbox_image: &str,
 ) -> Result<()> {
+    let base_spec = base_spec::configure(draft)?;
     let mut config = Config {
         draft,
         version,
@@ -39,12 +40,9 @@ pub(super) fn configure(
     config.table.insert("required_plugins".to_owned(), required);
     let setting = "containerd.sandbox-image";
     config.put("sandbox-image", setting, json!(sandbox_image))?;
-    config.runtimes()?;
-    config.settings()?;
+    config.runtimes(row, base_spec)?;
+    config.settings(row)?;
     config.streaming()?;
-    let (bin, conf) = (cni::bin_dir(config.draft), cni::conf_dir(config.draft));
-    config.put("cni.bin-dir", "cni.bin-dir", json!(bin))?;
-    config.put("cni.conf-dir", "cni.conf-dir", json!(conf))?;
     // These are of no interest to anyone who compares images.
     config.place(
         "registry-directory",
@@ -52,6 +50,8 @@ pub(super) fn configure(
         json!(format!("/{FOLDER}")),
     )?;
     config.place("opt-directory", "containerd", json!(OPT))?;
+    config.cni()?;
+    config.drop_ins(row)?;
     let mut table = config.table;
     let before = table.clone();
     extra::merge(draft, version, row, &mut table)?;
@@ -75,17 +75,18 @@ pub(super) fn configure(
 }
 
 /// The configuration while it is being made.
-struct Config<'a, 'b> {
-    draft: &'a mut Draft<'b>,
-    version: Version,
+pub(super) struct Config<'a, 'b> {
+    pub(super) draft: &'a mut Draft<'b>,
+    pub(super) version: Version,
     table: Map<String, Value>,
 }
 
 impl Config<'_, '_> {
     /// What stands in [containerd] as it is.
-    fn settings(&mut self) -> Result<()> {
-        let said = &self.draft.profile.containerd;
+    fn settings(&mut self, row: &Row) -> Result<()> {
         let snapshotter = super::snapshotter(self.draft);
+        self.snapshotter(row, snapshotter, &["containerd", "snapshotter"])?;
+        let said = &self.draft.profile.containerd;
         let values = [
             ("snapshotter", Some(json!(snapshotter))),
             ("log-line-size", said.log_line_size.map(Value::from)),
@@ -98,8 +99,16 @@ impl Config<'_, '_> {
                 said.pull_progress_timeout.as_deref().map(Value::from),
             ),
             ("selinux", said.selinux.map(Value::from)),
+            (
+                "selinux-categories",
+                said.selinux_categories.map(Value::from),
+            ),
             ("device-ownership", said.device_ownership.map(Value::from)),
             ("cdi", said.cdi.map(Value::from)),
+            (
+                "cdi-directories",
+                said.cdi_directories.as_ref().map(|list| json!(list)),
+            ),
             (
                 "unprivileged-ports",
                 said.unprivileged_ports.map(Value::from),
@@ -116,54 +125,6 @@ impl Config<'_, '_> {
             self.draft.set("containerd.nri", nri.to_string());
         }
         Ok(())
-    }
-
-    /// Runtime handlers: runc, and the profile's own.
-    fn runtimes(&mut self) -> Result<()> {
-        let said = &self.draft.profile.containerd;
-        let systemd = said.systemd_cgroup.unwrap_or(true);
-        let mut runtimes = Map::new();
-        runtimes.insert(RUNC.to_owned(), json!({}));
-        for (name, table) in &said.runtimes {
-            runtimes.insert(name.clone(), Value::Object(table.0.clone()));
-        }
-        for (name, runtime) in &mut runtimes {
-            let Value::Object(runtime) = runtime else {
-                continue;
-            };
-            let kind = runtime
-                .entry("runtime_type")
-                .or_insert_with(|| json!(RUNC_TYPE));
-            // All handlers that are runc's manage cgroups alike: kubelet has one driver.
-            if kind == RUNC_TYPE {
-                let options = runtime.entry("options").or_insert_with(|| json!({}));
-                if let Value::Object(options) = options {
-                    options.entry("SystemdCgroup").or_insert(json!(systemd));
-                }
-            }
-            if name != RUNC || said.runtimes.contains_key(RUNC) {
-                let text = Value::Object(runtime.clone()).to_string();
-                self.draft.set(format!("containerd.runtimes.{name}"), text);
-            }
-        }
-        let default = said.default_runtime.as_deref().unwrap_or(RUNC);
-        if !runtimes.contains_key(default) {
-            let names: Vec<_> = runtimes.keys().map(|name| format!("`{name}`")).collect();
-            let message = format!("there is no runtime handler `{default}`");
-            let keys = ["containerd", "default-runtime"];
-            return Err(self.draft.refuse(message, &keys, default).hint(format!(
-                "add a table `[containerd.runtimes.{default}]`, or choose from {}",
-                names.join(", ")
-            )));
-        }
-        self.draft
-            .set("containerd.systemd-cgroup", systemd.to_string());
-        self.put(
-            "default-runtime",
-            "containerd.default-runtime",
-            json!(default),
-        )?;
-        self.place("runtimes", "containerd.runtimes", Value::Object(runtimes))
     }
 
     /// The server for exec, attach and port-forward.
@@ -205,8 +166,49 @@ impl Config<'_, '_> {
         Ok(())
     }
 
+    /// The network plug-ins.
+    fn cni(&mut self) -> Result<()> {
+        let said = &self.draft.profile.cni;
+        let values = [
+            ("cni.bin-dir", Some(json!(cni::bin_dir(self.draft)))),
+            ("cni.conf-dir", Some(json!(cni::conf_dir(self.draft)))),
+            ("cni.max-conf", said.max_conf.map(Value::from)),
+            (
+                "cni.ip-preference",
+                said.ip_preference.map(|choice| json!(choice)),
+            ),
+        ];
+        for (name, value) in values {
+            if let Some(value) = value {
+                self.put(name, name, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Files that a site adds, where they go over these ones key by key.
+    fn drop_ins(&mut self, row: &Row) -> Result<()> {
+        if self.draft.profile.containerd.drop_ins != Some(true) {
+            return Ok(());
+        }
+        if row.merges == Merges::Replace {
+            let message = format!(
+                "a drop-in for containerd {} would take the place of all settings of CRI",
+                row.line
+            );
+            let keys = ["containerd", "drop-ins"];
+            return Err(self
+                .draft
+                .refuse(message, &keys, "")
+                .hint("2.0 is the first that merges them key by key: use `extra`"));
+        }
+        self.draft.set("containerd.drop-ins", DROP_INS);
+        self.table.insert("imports".to_owned(), json!([DROP_INS]));
+        Ok(())
+    }
+
     /// Places a setting, and notes it under the profile's name for it.
-    fn put(&mut self, setting: &str, key: &str, value: Value) -> Result<()> {
+    pub(super) fn put(&mut self, setting: &str, key: &str, value: Value) -> Result<()> {
         let text = match &value {
             Value::String(text) => text.clone(),
             other => other.to_string(),
@@ -216,7 +218,7 @@ impl Config<'_, '_> {
     }
 
     /// Puts a value where this containerd reads it; `key` is the profile's for it.
-    fn place(&mut self, setting: &str, key: &str, value: Value) -> Result<()> {
+    pub(super) fn place(&mut self, setting: &str, key: &str, value: Value) -> Result<()> {
         let location = location(setting, self.version).map_err(|from| {
             let keys: Vec<_> = key.split('.').collect();
             let message = format!("containerd {} has no setting for `{key}`", self.version);

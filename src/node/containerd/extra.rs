@@ -6,10 +6,10 @@
 use serde_json::{Map, Value};
 
 use super::super::draft::Draft;
+use super::known::{Known, known};
 use crate::compat::Version;
-use crate::compat::containerd::{Reading, Row, Setting, plugin, reading, siblings};
+use crate::compat::containerd::{Row, plugin};
 use crate::error::Result;
-use crate::profile::explain::nearest;
 
 const KEYS: [&str; 2] = ["containerd", "extra"];
 
@@ -37,8 +37,13 @@ pub(super) fn merge(
             }
         }
     }
+    let known_by = Known {
+        keys: &KEYS,
+        version,
+        row,
+    };
     for (key, value) in extra {
-        known(draft, version, row, &mut vec![key.clone()], value)?;
+        known(draft, &known_by, &mut vec![key.clone()], value)?;
     }
     lay(table, extra);
     let mut settings = Vec::new();
@@ -51,86 +56,6 @@ pub(super) fn merge(
         draft.set(name, value);
     }
     Ok(())
-}
-
-/// Whether this containerd reads what stands at `path`, and all that is below it.
-fn known(
-    draft: &mut Draft<'_>,
-    version: Version,
-    row: &Row,
-    path: &mut Vec<String>,
-    value: &Value,
-) -> Result<()> {
-    let keys: Vec<_> = path.iter().map(String::as_str).collect();
-    let key = keys.last().copied().unwrap_or_default();
-    let at = keys.join(".");
-    match reading(&keys, version, row.config) {
-        Reading::Read(setting) => return fits(draft, setting, key, &at, value),
-        Reading::Deprecated {
-            setting, instead, ..
-        } => {
-            fits(draft, setting, key, &at, value)?;
-            let instead = instead.map(|instead| format!(": use {instead}"));
-            let instead = instead.unwrap_or_default();
-            draft.warn(format!(
-                "containerd {} deprecates `{at}`{instead}",
-                row.line
-            ));
-            return Ok(());
-        }
-        Reading::Unchecked => return Ok(()),
-        Reading::Table => {}
-        Reading::Elsewhere(_, place) => {
-            let message = format!("containerd {} does not read `{at}`", row.line);
-            let hint = match place {
-                Some(place) => format!("it reads that at `{}`", place.path.join(".")),
-                None => "take it out".to_owned(),
-            };
-            return Err(draft.refuse(message, &KEYS, key).hint(hint));
-        }
-        Reading::Later(from) => {
-            let message = format!("containerd {version} does not know `{at}`");
-            return Err(draft
-                .refuse(message, &KEYS, key)
-                .hint(format!("it came with {from}")));
-        }
-        Reading::Gone { since, instead } => {
-            let message = format!("containerd {} does not read `{at}` any more", row.line);
-            let instead = instead.map(|instead| format!(": {instead}"));
-            let instead = instead.unwrap_or_default();
-            return Err(draft
-                .refuse(message, &KEYS, key)
-                .hint(format!("it is gone since {since}{instead}")));
-        }
-        Reading::Unknown => {
-            let message = format!("containerd {} does not know `{at}`", row.line);
-            let names = siblings(&keys, version, row.config);
-            let hint = match nearest(key, names) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => "it would be passed over".to_owned(),
-            };
-            return Err(draft.refuse(message, &KEYS, key).hint(hint));
-        }
-    }
-    let Value::Object(table) = value else {
-        let message = format!("`{at}` must be a table");
-        return Err(draft.refuse(message, &KEYS, key));
-    };
-    for (key, value) in table {
-        path.push(key.clone());
-        known(draft, version, row, path, value)?;
-        path.pop();
-    }
-    Ok(())
-}
-
-fn fits(draft: &Draft<'_>, setting: &Setting, key: &str, at: &str, value: &Value) -> Result<()> {
-    let fits = toml::Value::try_from(value).is_ok_and(|value| setting.kind.fits(&value));
-    if fits {
-        return Ok(());
-    }
-    let message = format!("`{at}` must be {}", setting.kind.name());
-    Err(draft.refuse(message, &KEYS, key))
 }
 
 /// Lays one table over another.

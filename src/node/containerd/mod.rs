@@ -1,7 +1,10 @@
 //! containerd: its configuration, registries, and what its unit is given beside.
 
+mod base_spec;
 mod config;
 pub(super) mod extra;
+mod handlers;
+mod known;
 mod registries;
 
 use super::components::Components;
@@ -25,7 +28,7 @@ pub(super) fn configure(draft: &mut Draft<'_>, components: &Components) -> Resul
     let row = pairs::line(draft, version)?;
     let image = sandbox_image(draft, components, row)?;
     config::configure(draft, version, row, &image)?;
-    registries::configure(draft)?;
+    registries::configure(draft, version)?;
     if draft.profile.containerd.source == Some(ReleaseSource::Release) {
         draft.text(UNIT, &own_unit(row));
     }
@@ -98,7 +101,7 @@ fn own_unit(row: &containerd::Row) -> String {
 [Unit]
 Description=containerd, the container runtime
 Documentation=https://containerd.io
-After=network.target local-fs.target dbus.service
+After={}
 
 [Service]
 Type=notify
@@ -117,6 +120,7 @@ OOMScoreAdjust=-999
 [Install]
 WantedBy=multi-user.target
 ",
+        row.after,
         files.unwrap_or_default()
     )
 }

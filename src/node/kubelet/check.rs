@@ -30,7 +30,7 @@ pub(super) fn without_version(draft: &Draft<'_>) -> Result<()> {
 }
 
 /// Every flag must be one of this minor's, and fit into a unit's command line.
-pub(super) fn flags(draft: &Draft<'_>, number: u32) -> Result<()> {
+pub(super) fn flags(draft: &mut Draft<'_>, number: u32) -> Result<()> {
     for (name, value) in &draft.profile.kubelet.flags {
         let keys = ["kubelet", "flags", name];
         let awkward = |c: char| c.is_whitespace() || "\"'\\".contains(c);
@@ -40,12 +40,17 @@ pub(super) fn flags(draft: &Draft<'_>, number: u32) -> Result<()> {
                 "a unit's command line would split it; use the field of `[kubelet.config]`",
             ));
         }
-        let Some(flag) = kubelet::flag(name) else {
+        if kubelet::has_flag(name, number).is_none() {
+            let near = nearest(name, kubelet::flags());
+            let near = near.map(|near| format!(" (did you mean `{near}`?)"));
+            let near = near.unwrap_or_default();
+            draft.warn(format!(
+                "kubelet's flag `{name}` is not known here{near}: kubelet 1.{number} exits if it does not know it"
+            ));
+        }
+        let Some(flag) = kubelet::flag(name).filter(|flag| !flag.is_in(number)) else {
             continue;
         };
-        if flag.is_in(number) {
-            continue;
-        }
         let message = match (flag.from, flag.until) {
             (_, Some(until)) if until <= number => {
                 format!("kubelet 1.{number} has no flag `{name}`: it was removed by 1.{until}")

@@ -2,6 +2,8 @@
 
 mod images;
 mod judged;
+mod kubelet;
+mod matrix;
 mod runtime;
 #[path = "../../../tests/common/skip.rs"]
 mod skip;
