@@ -17,7 +17,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
@@ -95,7 +95,7 @@ impl Suite {
     /// The suite's root, built once.
     fn root(self) -> PathBuf {
         static BUILDING: Mutex<()> = Mutex::new(());
-        let _one = BUILDING.lock().unwrap_or_else(|held| held.into_inner());
+        let _one = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = scratch().join("containerd").join(self.name());
         let root = folder.join("bundle").join("rootfs");
         if folder.join("done").exists() {
