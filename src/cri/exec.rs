@@ -1,12 +1,16 @@
 //! `exec`: runs a command in containers.
 //!
-//! Without `-i` the runtime is asked for the whole result at once (ExecSync).
+//! Without `-i` the runtime is asked for the whole result at once (ExecSync),
+//! with it the command is joined through the runtime's streaming server.
 
+mod stream;
+
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use super::args::{ContainerFilter, Exec};
 use super::client::Session;
-use super::proto::ExecSyncRequest;
+use super::proto::{ExecRequest, ExecSyncRequest};
 use super::{containers, say};
 use crate::error::{Error, Kind, Result};
 
@@ -27,15 +31,25 @@ pub async fn exec(session: &mut Session, mut arguments: Exec) -> Result<u8> {
     if arguments.words.is_empty() {
         return refuse("there is no command to run");
     }
-    if arguments.interactive || arguments.tty {
-        return refuse("exec -i and -t are not supported");
+    if arguments.tty && !arguments.interactive {
+        return refuse("--tty goes with --interactive");
+    }
+    if arguments.tty && !std::io::stdin().is_terminal() {
+        return refuse("input is not a terminal");
+    }
+    if arguments.interactive && arguments.sync {
+        return refuse("--sync does not go with --interactive");
     }
     let mut status = 0;
     for id in ids {
         if filtered.is_some() && !arguments.quiet {
             say::print(&format!("{id}:\n"))?;
         }
-        match sync(session, &id, &arguments).await {
+        let done = match arguments.interactive {
+            true => interactive(session, &id, &arguments).await,
+            false => sync(session, &id, &arguments).await,
+        };
+        match done {
             Ok(0) => {}
             Ok(_) | Err(_) if arguments.ignore_errors => {}
             Ok(failed) if status == 0 => status = failed,
@@ -87,4 +101,17 @@ async fn sync(session: &mut Session, id: &str, arguments: &Exec) -> Result<u8> {
     say::bytes(&mut std::io::stderr().lock(), &answer.stderr)?;
     // A status is a byte; what a runtime reports beyond that is a failure all the same.
     Ok(u8::try_from(answer.exit_code).unwrap_or(u8::MAX))
+}
+
+async fn interactive(session: &mut Session, id: &str, arguments: &Exec) -> Result<u8> {
+    let request = ExecRequest {
+        container_id: id.to_owned(),
+        cmd: arguments.words.clone(),
+        tty: arguments.tty,
+        stdin: true,
+        stdout: true,
+        stderr: !arguments.tty,
+    };
+    let answer = session.runtime().await?.call(request).await?;
+    stream::join(&answer.url, arguments.tty).await
 }

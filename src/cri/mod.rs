@@ -56,12 +56,7 @@ pub fn main() -> ExitCode {
         .enable_all()
         .build()
         .map_err(|error| Error::new(Kind::Io, format!("starting: {error}")))
-        .and_then(|runtime| {
-            let done = runtime.block_on(run(arguments));
-            // Something may still wait for standard input.
-            runtime.shutdown_background();
-            done
-        });
+        .and_then(|runtime| runtime.block_on(run(arguments)));
     match done {
         Ok(status) => ExitCode::from(status),
         Err(error) => {

@@ -20,7 +20,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use super::common::{nodelith, profile, run, scratch};
+use super::{nodelith, profile, run, scratch};
 
 /// A Debian suite, with its containerd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,7 +105,7 @@ impl Suite {
         fs::create_dir_all(&folder).unwrap();
         let text = format!(
             "name = \"containerd\"\narchitecture = \"amd64\"\n[debian]\nsuite = \"{}\"\npackages = \
-             [\"busybox-static\", \"catatonit\", \"containerd\", \"containernetworking-plugins\", \"iptables\"]\n\
+             [\"busybox-static\", \"catatonit\", \"containerd\", \"containernetworking-plugins\"]\n\
              exclude = {{ documentation = true, man-pages = true, locales = true }}\n",
             self.name()
         );
@@ -231,7 +231,6 @@ impl Daemon {
                 "--ipc",
                 "--uts",
                 "--root",
-                "--wd=/test",
             ])
             .arg(program)
             .env_clear()
@@ -257,7 +256,12 @@ impl Daemon {
         self.inside("/test/crictl")
     }
 
-    /// Puts an image of one program into containerd's store.
+    /// A program of the daemon's root, seen from outside.
+    pub fn program(&self, path: &str) -> PathBuf {
+        self.suite.root().join(path)
+    }
+
+    /// Puts the image of an archive into containerd's store.
     pub fn import(&self, archive: &Path) {
         let name = archive.file_name().unwrap().to_str().unwrap();
         fs::copy(archive, self.test().join(name)).unwrap();

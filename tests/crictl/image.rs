@@ -45,7 +45,12 @@ pub fn archive(to: &Path, name: &str, program: &Path, names: &[&str], command: &
     let index = json!({"schemaVersion": 2, "manifests": [of_manifest]}).to_string();
 
     let mut all = tar::Builder::new(Vec::new());
-    append(&mut all, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#, 0o644);
+    append(
+        &mut all,
+        "oci-layout",
+        br#"{"imageLayoutVersion":"1.0.0"}"#,
+        0o644,
+    );
     append(&mut all, "index.json", index.as_bytes(), 0o644);
     for blob in [&layer, &config, &manifest] {
         let path = format!("blobs/sha256/{}", &digest(blob)["sha256:".len()..]);

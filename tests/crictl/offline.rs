@@ -52,7 +52,10 @@ fn no_runtime() {
     insta::assert_snapshot!(tells(&folder, &["-r", "", "pods"]), @"");
     // The environment says the same, and a flag goes before it.
     let environment = |command: &mut Command| {
-        command.env("CONTAINER_RUNTIME_ENDPOINT", "unix:///run/nodelith-test/other.sock");
+        command.env(
+            "CONTAINER_RUNTIME_ENDPOINT",
+            "unix:///run/nodelith-test/other.sock",
+        );
         told(&output(command))
     };
     let said = environment(crictl(&folder).arg("ps"));

@@ -7,13 +7,14 @@
 //! is the only one that runtimes serve over WebSocket; SPDY, where it could, is
 //! not spoken here.
 
+use std::io::Read;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use serde_json::{Value, json};
-use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::ClientRequestBuilder;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -48,8 +49,7 @@ pub async fn join(url: &str, terminal: bool) -> Result<u8> {
         .map_err(|error| failed(&error))?;
     let (mut to, mut from) = socket.split();
     let _raw = terminal.then(Raw::new).transpose()?;
-    let mut input = tokio::io::stdin();
-    let mut buffer = vec![0; 8192];
+    let mut input = standard_input();
     let (mut open, mut size, mut status) = (true, None, None);
     let mut look = tokio::time::interval(LOOK);
     loop {
@@ -65,14 +65,14 @@ pub async fn join(url: &str, terminal: bool) -> Result<u8> {
                 Some(Err(_)) if status.is_some() => break,
                 Some(Err(error)) => return Err(failed(&error)),
             },
-            read = input.read(&mut buffer), if open => match read {
-                Ok(0) | Err(_) => {
+            read = input.recv(), if open => {
+                let Some(read) = read else {
                     open = false;
                     say::warning("the command is not told that input has ended");
                     continue;
-                }
-                Ok(read) => frame(INPUT, &buffer[..read]),
-            },
+                };
+                frame(INPUT, &read)
+            }
             _ = look.tick(), if terminal => {
                 let now = tcgetwinsize(std::io::stdout()).ok();
                 let now = now.map(|now| (now.ws_col, now.ws_row));
@@ -88,6 +88,21 @@ pub async fn join(url: &str, terminal: bool) -> Result<u8> {
         let _ = to.send(Message::Binary(frame.into())).await;
     }
     status.ok_or_else(|| failed(&"the connection ended before the command did"))
+}
+
+/// Standard input, read by a thread that ends with the process.
+fn standard_input() -> mpsc::Receiver<Vec<u8>> {
+    let (to, from) = mpsc::channel(1);
+    std::thread::spawn(move || {
+        let mut input = std::io::stdin().lock();
+        let mut buffer = vec![0; 8192];
+        while let Ok(read @ 1..) = input.read(&mut buffer) {
+            if to.blocking_send(buffer[..read].to_vec()).is_err() {
+                break;
+            }
+        }
+    });
+    from
 }
 
 /// Host and port of the streaming server.
@@ -140,8 +155,7 @@ struct Raw(Termios);
 
 impl Raw {
     fn new() -> Result<Self> {
-        let failed =
-            |error| Error::new(Kind::Io, format!("setting up the terminal: {error}"));
+        let failed = |error| Error::new(Kind::Io, format!("setting up the terminal: {error}"));
         let before = tcgetattr(std::io::stdin()).map_err(failed)?;
         let mut raw = before.clone();
         raw.make_raw();
