@@ -5,6 +5,7 @@ use crate::check::facts::Facts;
 use crate::check::rule::{Found, Severity};
 use crate::check::subject::Said;
 use crate::compat::containerd::Support;
+use crate::compat::pairs::Fit;
 use crate::compat::{Version, companions, containerd, kubernetes};
 
 pub(super) const RULES: &[Rule] = &[
@@ -141,8 +142,16 @@ fn published(facts: &Facts<'_>, found: &mut Found<'_>) {
     ) else {
         return;
     };
-    if let Err(published) = minor.row.published_with(said.version) {
-        let list: Vec<_> = published.iter().map(ToString::to_string).collect();
+    let Some(line) = containerd::line(said.version) else {
+        return;
+    };
+    if minor.row.fit(line.row, said.version) == Fit::Unlisted {
+        let list: Vec<_> = minor
+            .row
+            .containerd
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         let message = format!(
             "containerd {} with Kubernetes 1.{}: published are {} and later of each line",
             said.version,
