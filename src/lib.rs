@@ -9,6 +9,7 @@ pub mod bundle;
 pub mod check;
 pub mod cli;
 pub mod compat;
+pub mod cri;
 pub mod digest;
 pub mod error;
 pub mod http;
