@@ -1,6 +1,6 @@
 //! `exec`: runs a command in containers.
 //!
-//! Without `-i` the runtime is asked for the whole result at once (ExecSync),
+//! Without `-i` the runtime is asked for the whole result at once (`ExecSync`),
 //! with it the command is joined through the runtime's streaming server.
 
 mod stream;
