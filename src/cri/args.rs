@@ -26,7 +26,7 @@ pub struct Global {
     /// Configuration file [default: /etc/crictl.yaml, then crictl.yaml beside the program]
     #[arg(long, short, env = "CRI_CONFIG_FILE", hide_env_values = true)]
     pub config: Option<PathBuf>,
-    /// Socket of the runtime, as in <unix:///run/containerd/containerd.sock>
+    /// Socket of the runtime, as in `unix:///run/containerd/containerd.sock`
     #[arg(
         long,
         short,
