@@ -17,14 +17,14 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::manifest::{Built, Descriptor, index, top};
-use super::{INDEX, MANIFEST, annotations};
+use super::{annotations, is_index, is_manifest};
 use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Result};
 use crate::layer::FORMAT;
 use crate::store::Store;
 
 /// The file that marks a layout, and what stands in it.
-const MARK: (&str, &str) = ("oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);
+pub(super) const MARK: (&str, &str) = ("oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);
 
 /// The greatest JSON document that is read.
 pub(super) const MAX_JSON: u64 = 8 << 20;
@@ -56,18 +56,78 @@ pub fn write(store: &Store, folder: &Path, tag: Option<&str>, images: &[Built]) 
             .annotations
             .insert(annotations::REF_NAME.into(), tag.to_owned());
     }
+    let is_ours = |entry: &Value| !entry["annotations"][annotations::FORMAT].is_null();
+    let mut wanted: Vec<&Descriptor> = images.iter().flat_map(Built::blobs).collect();
+    wanted.push(&descriptor);
+    let unchanged = put(store, folder, &[&descriptor], &wanted, is_ours)?;
+    Ok(Written { digest, unchanged })
+}
+
+/// Writes images that are in the store as they are, by one tag or by their digests
+/// alone, into `folder`: `entries` for its index, and all `blobs`, documents
+/// included. What had the same name there is replaced; all else stays.
+///
+/// # Errors
+/// As for [`write`].
+pub fn write_as_is(
+    store: &Store,
+    folder: &Path,
+    tag: Option<&str>,
+    entries: &[Descriptor],
+    blobs: &[Descriptor],
+) -> Result<bool> {
+    let mut entries = entries.to_vec();
+    for entry in &mut entries {
+        entry.annotations.remove(annotations::REF_NAME);
+        if let Some(tag) = tag {
+            let name = annotations::REF_NAME.into();
+            entry.annotations.insert(name, tag.to_owned());
+        }
+    }
+    let digests: BTreeSet<String> = entries
+        .iter()
+        .map(|entry| entry.digest.to_string())
+        .collect();
+    let replaced = |entry: &Value| {
+        let name = entry["annotations"][annotations::REF_NAME].as_str();
+        match tag {
+            Some(_) => name == tag,
+            None => {
+                name.is_none()
+                    && entry["digest"]
+                        .as_str()
+                        .is_some_and(|digest| digests.contains(digest))
+            }
+        }
+    };
+    let entries: Vec<&Descriptor> = entries.iter().collect();
+    let blobs: Vec<&Descriptor> = blobs.iter().collect();
+    put(store, folder, &entries, &blobs, replaced)
+}
+
+/// Puts blobs into a layout and then entries into its index, in the place of those
+/// that are `replaced`; says whether all of it was there.
+fn put(
+    store: &Store,
+    folder: &Path,
+    entries: &[&Descriptor],
+    wanted: &[&Descriptor],
+    replaced: impl Fn(&Value) -> bool,
+) -> Result<bool> {
     let blobs_folder = prepare(folder)?;
     let _lock = lock(folder)?;
 
-    let foreign = foreign(folder)?;
-    let ours = serde_json::to_value(&descriptor).io("writing", folder)?;
-    let manifests: Vec<&Value> = foreign.iter().chain([&ours]).collect();
+    let mut others = listed(folder)?;
+    others.retain(|entry| !replaced(entry));
+    let mut ours = Vec::new();
+    for entry in entries {
+        ours.push(serde_json::to_value(entry).io("writing", folder)?);
+    }
+    let manifests: Vec<&Value> = others.iter().chain(&ours).collect();
     let index_bytes = index(&manifests)?;
     let index_path = folder.join("index.json");
     let before = fs::read(&index_path).ok();
 
-    let mut wanted: Vec<&Descriptor> = images.iter().flat_map(Built::blobs).collect();
-    wanted.push(&descriptor);
     let new = wanted
         .par_iter()
         .map(|blob| place(store, &blobs_folder, blob))
@@ -81,13 +141,13 @@ pub fn write(store: &Store, folder: &Path, tag: Option<&str>, images: &[Built]) 
         commit(&index_path, &index_bytes)?;
     }
     let mut keep: BTreeSet<Digest> = wanted.iter().map(|blob| blob.digest).collect();
-    let known = foreign
+    let known = others
         .iter()
         .all(|entry| referenced(&blobs_folder, entry, &mut keep, 0).is_some());
     if known {
         sweep(folder, &blobs_folder, &keep);
     }
-    Ok(Written { digest, unchanged })
+    Ok(unchanged)
 }
 
 /// Says whether images can be put into `folder`, before any work is done for them.
@@ -121,7 +181,7 @@ pub fn check(folder: &Path) -> Result<()> {
     }
     if place == folder {
         holds_nothing_else(folder)?;
-        return foreign(folder).map(drop);
+        return listed(folder).map(drop);
     }
     let place = if place.as_os_str().is_empty() {
         Path::new(".")
@@ -179,8 +239,8 @@ fn lock(folder: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// Entries of the index there is that no call of ours wrote.
-fn foreign(folder: &Path) -> Result<Vec<Value>> {
+/// Entries of the index there is.
+fn listed(folder: &Path) -> Result<Vec<Value>> {
     #[derive(Deserialize)]
     struct Index {
         manifests: Vec<Value>,
@@ -192,12 +252,7 @@ fn foreign(folder: &Path) -> Result<Vec<Value>> {
     let index: Index = serde_json::from_slice(&read_small(&path)?).map_err(|error| {
         Error::io("reading", &path, error).hint("choose another folder, or remove this one")
     })?;
-    let is_ours = |entry: &Value| !entry["annotations"][annotations::FORMAT].is_null();
-    Ok(index
-        .manifests
-        .into_iter()
-        .filter(|entry| !is_ours(entry))
-        .collect())
+    Ok(index.manifests)
 }
 
 /// Puts a blob into the layout; says whether it was not there.
@@ -249,7 +304,7 @@ fn referenced(folder: &Path, entry: &Value, keep: &mut BTreeSet<Digest>, depth: 
     let document: Value =
         serde_json::from_slice(&read_small(&folder.join(digest.hex())).ok()?).ok()?;
     match entry["mediaType"].as_str()? {
-        MANIFEST => {
+        kind if is_manifest(kind) => {
             let blobs = document["layers"]
                 .as_array()?
                 .iter()
@@ -259,7 +314,7 @@ fn referenced(folder: &Path, entry: &Value, keep: &mut BTreeSet<Digest>, depth: 
             }
             Some(())
         }
-        INDEX => document["manifests"]
+        kind if is_index(kind) => document["manifests"]
             .as_array()?
             .iter()
             .try_for_each(|inner| referenced(folder, inner, keep, depth + 1)),

@@ -9,18 +9,13 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::contents::MOST_NESTED;
 use super::manifest::{Descriptor, Platform};
 use super::source::{Blob, Source, Verified};
-use super::{INDEX, MANIFEST, annotations};
+use super::{annotations, is_index, is_manifest};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
-
-/// Docker's names for the same documents.
-const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
-const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
-
-/// Indexes within indexes that are followed.
-const MOST_NESTED: u8 = 4;
+use crate::store::Store;
 
 /// An opened image.
 #[derive(Debug)]
@@ -85,27 +80,49 @@ impl Image {
             .map_err(|error| error.context(format!("opening image `{reference}`")))
     }
 
+    /// Opens the image whose manifest, or index, is in the store with all its blobs
+    /// (or without its layers, where nobody reads them).
+    ///
+    /// # Errors
+    /// As for [`Image::open`].
+    pub fn in_store(
+        reference: &str,
+        store: &Store,
+        top: Descriptor,
+        architecture: Option<&str>,
+    ) -> Result<Self> {
+        Self::descend(
+            reference,
+            Source::Store(store.clone()),
+            vec![top],
+            architecture,
+        )
+        .map_err(|error| error.context(format!("opening image `{reference}`")))
+    }
+
     fn choose(
         reference: &str,
         source: Source,
         tag: Option<&str>,
         architecture: Option<&str>,
     ) -> Result<Self> {
-        let mut found: Vec<Descriptor> = parse(&source.named("index.json")?, "index.json")?;
-        if let Some(tag) = tag {
-            found.retain(|entry| {
-                entry
-                    .annotations
-                    .get(annotations::REF_NAME)
-                    .is_some_and(|name| name == tag)
-            });
-        }
+        let found = entries(&source, tag)?;
+        Self::descend(reference, source, found, architecture)
+    }
+
+    /// Goes from an index to the manifest.
+    fn descend(
+        reference: &str,
+        source: Source,
+        mut found: Vec<Descriptor>,
+        architecture: Option<&str>,
+    ) -> Result<Self> {
         let mut depth = 0;
         let manifest = loop {
             let entry = pick(&found, architecture)?;
             match &*entry.media_type {
-                MANIFEST | DOCKER_MANIFEST => break entry.clone(),
-                INDEX | DOCKER_INDEX if depth < MOST_NESTED => {
+                kind if is_manifest(kind) => break entry.clone(),
+                kind if is_index(kind) && depth < MOST_NESTED => {
                     depth += 1;
                     let bytes = source.blob(entry)?;
                     found = parse(&bytes, "an index")?;
@@ -165,8 +182,25 @@ impl Image {
     }
 }
 
+/// What a layout's index names, or what it names by this tag.
+pub(super) fn entries(source: &Source, tag: Option<&str>) -> Result<Vec<Descriptor>> {
+    let mut found: Vec<Descriptor> = parse(&source.named("index.json")?, "index.json")?;
+    if let Some(tag) = tag {
+        found.retain(|entry| {
+            entry
+                .annotations
+                .get(annotations::REF_NAME)
+                .is_some_and(|name| name == tag)
+        });
+    }
+    Ok(found)
+}
+
 /// Of an index's entries the one that is meant.
-fn pick<'a>(found: &'a [Descriptor], architecture: Option<&str>) -> Result<&'a Descriptor> {
+pub(crate) fn pick<'a>(
+    found: &'a [Descriptor],
+    architecture: Option<&str>,
+) -> Result<&'a Descriptor> {
     if let [only] = found {
         return Ok(only);
     }
@@ -211,7 +245,7 @@ fn pick<'a>(found: &'a [Descriptor], architecture: Option<&str>) -> Result<&'a D
 }
 
 /// Finds what a reference names, and its tag.
-fn locate(reference: &str) -> Result<(Source, Option<&str>)> {
+pub(super) fn locate(reference: &str) -> Result<(Source, Option<&str>)> {
     if let Some(rest) = reference.strip_prefix("oci:") {
         let (path, tag) = split_tag(rest);
         return Ok((Source::layout(path)?, tag));
@@ -226,13 +260,10 @@ fn locate(reference: &str) -> Result<(Source, Option<&str>)> {
     } else if path.is_file() {
         Ok((Source::archive(path)?, None))
     } else if reference.starts_with("docker://") {
-        Err(Error::new(
-            Kind::Usage,
-            format!("`{reference}` is in a registry, which cannot be read yet"),
+        Err(
+            Error::new(Kind::Usage, format!("`{reference}` is in a registry"))
+                .hint("`nodelith pull` brings it here"),
         )
-        .hint(format!(
-            "copy it first: skopeo copy {reference} oci:DIR:TAG"
-        )))
     } else {
         Err(
             Error::new(Kind::Usage, format!("there is no image `{reference}`"))
@@ -249,11 +280,11 @@ fn split_tag(text: &str) -> (&Path, Option<&str>) {
     }
 }
 
-fn parse(bytes: &[u8], what: &str) -> Result<Vec<Descriptor>> {
+pub(super) fn parse(bytes: &[u8], what: &str) -> Result<Vec<Descriptor>> {
     json::<Index>(bytes, what).map(|index| index.manifests)
 }
 
-fn json<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T> {
+pub(super) fn json<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T> {
     serde_json::from_slice(bytes)
         .map_err(|error| invalid(&format!("{what} cannot be read: {error}")))
 }

@@ -14,6 +14,7 @@ use super::read::invalid;
 use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Result};
 use crate::layer::untar;
+use crate::store::Store;
 
 /// Members of an archive that are looked at.
 const MOST_MEMBERS: usize = 1 << 16;
@@ -22,6 +23,8 @@ const MOST_MEMBERS: usize = 1 << 16;
 #[derive(Debug)]
 pub(super) enum Source {
     Layout(PathBuf),
+    /// Blobs that are in the store, without an index.
+    Store(Store),
     /// An uncompressed tar of a layout: where each member begins, and its size.
     Archive(File, BTreeMap<Vec<u8>, (u64, u64)>),
 }
@@ -59,6 +62,7 @@ impl Source {
         let mut bytes = Vec::new();
         let blob = match self {
             Self::Layout(folder) => Blob::file(open(&folder.join(name))?)?,
+            Self::Store(_) => return Err(invalid(&format!("it has no `{name}`"))),
             Self::Archive(file, members) => Blob::part(file, members.get(name.as_bytes()), name)?,
         };
         blob.take(MAX_JSON + 1)
@@ -74,6 +78,7 @@ impl Source {
         let name = format!("blobs/sha256/{}", descriptor.digest.hex());
         match self {
             Self::Layout(folder) => Blob::file(open(&folder.join(name))?),
+            Self::Store(store) => Blob::file(open(&store.blob_path(&descriptor.digest))?),
             Self::Archive(file, members) => Blob::part(file, members.get(name.as_bytes()), &name),
         }
     }
@@ -120,6 +125,14 @@ impl Blob {
     fn file(file: File) -> Result<Self> {
         let end = file.metadata().io("reading", "blob")?.len();
         Ok(Self { file, at: 0, end })
+    }
+
+    /// The same, from byte `from` and of `length` bytes at most.
+    #[must_use]
+    pub fn range(self, from: u64, length: u64) -> Self {
+        let at = self.at.saturating_add(from).min(self.end);
+        let end = at.saturating_add(length).min(self.end);
+        Self { at, end, ..self }
     }
 
     fn part(file: &File, place: Option<&(u64, u64)>, name: &str) -> Result<Self> {

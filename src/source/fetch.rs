@@ -15,62 +15,33 @@
 //! and passwords in URLs are used, and never shown.
 
 mod address;
-mod client;
-mod partial;
 mod small;
 #[cfg(test)]
 mod tests;
 mod transfer;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
-use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
+use crate::http::{self, drive, runtime};
 use crate::report::{Report, Task};
 use crate::store::Store;
 
 use address::Address;
-pub use address::redact;
 
 /// How to download.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct FetchOptions {
-    /// Transfers under way at once.
-    pub connections: usize,
-    /// How long connecting may take.
-    pub connect_timeout: Duration,
-    /// How long a transfer may stand still before it counts as broken.
-    pub read_timeout: Duration,
-    /// How many times a failed transfer is tried again at one address.
-    pub retries: u32,
-    /// The pause before the first retry; each further one is twice as long.
-    pub retry_pause: Duration,
-    /// PEM files of certificate authorities that are trusted besides the system's.
-    pub ca_files: Vec<PathBuf>,
+    /// How transfers are made.
+    pub http: http::Options,
     /// Use no network: what is neither in the store nor in a local folder is an error.
     pub offline: bool,
-}
-
-impl Default for FetchOptions {
-    fn default() -> Self {
-        Self {
-            connections: 8,
-            connect_timeout: Duration::from_secs(20),
-            read_timeout: Duration::from_secs(30),
-            retries: 4,
-            retry_pause: Duration::from_millis(500),
-            ca_files: Vec::new(),
-            offline: false,
-        }
-    }
 }
 
 /// A file to be had, known by its digest.
@@ -86,9 +57,23 @@ pub struct Download {
     pub name: String,
 }
 
+/// What sort of server the files come from: decides what a person is told to do
+/// when one cannot be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// An archive of packages and its mirrors, which drop what they have newer.
+    Archive,
+    /// Where a project publishes its releases, which stay. One that is not there
+    /// is [`Kind::Resolve`].
+    Release,
+}
+
 /// Downloads files into a store. Cheap to clone; clones share connections.
 #[derive(Debug, Clone)]
-pub struct Fetcher(Arc<Inner>);
+pub struct Fetcher {
+    inner: Arc<Inner>,
+    origin: Origin,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -96,8 +81,7 @@ struct Inner {
     report: Report,
     options: FetchOptions,
     /// Made at the first transfer, since reading the system's certificates takes time.
-    client: OnceLock<client::Client>,
-    runtime: OnceLock<Runtime>,
+    client: OnceLock<http::Client>,
     slots: Semaphore,
 }
 
@@ -105,27 +89,38 @@ impl Fetcher {
     /// A fetcher into `store`.
     #[must_use]
     pub fn new(store: Store, report: Report, options: FetchOptions) -> Self {
-        let slots = Semaphore::new(options.connections.clamp(1, 256));
-        Self(Arc::new(Inner {
-            store,
-            report,
-            options,
-            client: OnceLock::new(),
-            runtime: OnceLock::new(),
-            slots,
-        }))
+        let slots = Semaphore::new(options.http.connections.clamp(1, 256));
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                report,
+                options,
+                client: OnceLock::new(),
+                slots,
+            }),
+            origin: Origin::Archive,
+        }
+    }
+
+    /// The same, for files that come from there.
+    #[must_use]
+    pub fn of(&self, origin: Origin) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            origin,
+        }
     }
 
     /// The store that it fills.
     #[must_use]
     pub fn store(&self) -> &Store {
-        &self.0.store
+        &self.inner.store
     }
 
     /// Where it reports to.
     #[must_use]
     pub fn report(&self) -> &Report {
-        &self.0.report
+        &self.inner.report
     }
 
     /// Puts every item into the store, several at once, each digest once;
@@ -139,7 +134,7 @@ impl Fetcher {
     /// address, [`Kind::Network`] when an item cannot be had, [`Kind::Io`]
     /// when the store cannot be written.
     pub fn download(&self, items: &[Download], task: &Task) -> Result<()> {
-        let inner = &self.0;
+        let inner = &self.inner;
         let mut wanted: BTreeMap<Digest, &Download> = BTreeMap::new();
         for item in items {
             wanted.entry(item.digest).or_insert(item);
@@ -158,36 +153,18 @@ impl Fetcher {
 
         let received = Arc::new(AtomicU64::new(0));
         let mut transfers = JoinSet::new();
-        let runtime = inner.runtime()?;
+        let runtime = runtime()?;
+        let origin = self.origin;
         for item in wanted.into_values() {
             let item = item.clone();
             let inner = Arc::clone(inner);
             let received = Arc::clone(&received);
             transfers.spawn_on(
-                async move { transfer::fetch(&inner, &item, &received).await },
+                async move { transfer::fetch(&inner, &item, origin, &received).await },
                 runtime.handle(),
             );
         }
-        let result = runtime.block_on(async {
-            let mut tick = tokio::time::interval(Duration::from_millis(100));
-            loop {
-                tokio::select! {
-                    _ = tick.tick() => task.advance(received.swap(0, Ordering::Relaxed)),
-                    next = transfers.join_next() => match next {
-                        None => return Ok(()),
-                        Some(Ok(Ok(()))) => {}
-                        Some(Ok(Err(error))) => return Err(error),
-                        Some(Err(error)) => {
-                            return Err(Error::new(Kind::Network, format!("a transfer stopped: {error}")));
-                        }
-                    },
-                }
-            }
-        });
-        // Transfers write into files whose locks they hold: let them end first.
-        runtime.block_on(transfers.shutdown());
-        task.advance(received.swap(0, Ordering::Relaxed));
-        result
+        drive(transfers, &received, task).map(drop)
     }
 
     /// The bytes at the first of `urls` that answers: for small files whose
@@ -196,34 +173,17 @@ impl Fetcher {
     /// # Errors
     /// [`Kind::Network`] when no address gives it, or it is longer than `limit` bytes.
     pub fn small(&self, urls: &[String], limit: u64) -> Result<Vec<u8>> {
-        let inner = &self.0;
-        inner
-            .runtime()?
-            .block_on(async { small::get(inner, urls, limit).await })
+        let inner = &self.inner;
+        runtime()?.block_on(async { small::get(inner, urls, self.origin, limit).await })
     }
 }
 
 impl Inner {
-    fn runtime(&self) -> Result<&Runtime> {
-        if let Some(runtime) = self.runtime.get() {
-            return Ok(runtime);
-        }
-        // Hashing is what takes time here: a few threads keep up with any network.
-        let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().min(4));
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(threads.max(2))
-            .thread_name("fetch")
-            .enable_all()
-            .build()
-            .map_err(|error| Error::new(Kind::Io, format!("starting threads: {error}")))?;
-        Ok(self.runtime.get_or_init(|| runtime))
-    }
-
-    fn client(&self) -> Result<&client::Client> {
+    fn client(&self) -> Result<&http::Client> {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let client = client::Client::new(&self.options)?;
+        let client = http::Client::new(&self.options.http)?;
         Ok(self.client.get_or_init(|| client))
     }
 

@@ -1,14 +1,16 @@
 //! What the end-to-end tests share: running the program, one store of
 //! downloads for all of them, and a small archive of their own.
-#![expect(clippy::print_stderr, reason = "tests say what they leave out")]
 #![expect(dead_code, reason = "each test program uses its own part of this")]
 
 pub mod containerd;
 pub mod mirror;
+mod skip;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+
+pub use skip::skip;
 
 /// The program under test, with an environment of its own and the shared store.
 pub fn nodelith() -> Command {
@@ -90,7 +92,7 @@ pub fn refused(command: &mut Command, status: i32) -> String {
 pub fn all(what: &str) -> bool {
     let all = std::env::var_os("NODELITH_TEST_ALL").is_some_and(|value| value != "0");
     if !all {
-        eprintln!("skipped: {what} (set NODELITH_TEST_ALL=1)");
+        skip(&format!("{what} (only with NODELITH_TEST_ALL=1)"));
     }
     all
 }
@@ -99,7 +101,7 @@ pub fn all(what: &str) -> bool {
 pub fn root(what: &str) -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {
-        eprintln!("skipped: {what} (needs root)");
+        skip(&format!("{what} (needs root)"));
     }
     root
 }

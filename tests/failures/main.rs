@@ -5,7 +5,6 @@
 //! full or read-only file system) and say so where they have to be skipped.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
-#![expect(clippy::print_stderr, reason = "a skipped test says so")]
 
 #[path = "../common/mod.rs"]
 mod common;

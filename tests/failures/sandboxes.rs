@@ -6,7 +6,7 @@ use std::process::Command;
 use insta::assert_snapshot;
 
 use super::common::mirror::{MINIMAL, Mirror, Recipe, minimal_packages};
-use super::common::{output, run};
+use super::common::{output, run, skip};
 use super::scene::{HELLO, Scene};
 
 const WITH_BROKEN: &str = "packages = [\"broken\"]\n";
@@ -84,7 +84,7 @@ fn hello() -> Mirror {
 pub fn of_nobody(mirror: &Mirror) -> Option<Scene> {
     let probe = output(Command::new("unshare").args(["--mount", "true"]));
     if !rustix::process::getuid().is_root() || !probe.status.success() {
-        eprintln!("skipped: needs root and the right to mount, to become another user");
+        skip("users without rights (needs root and the right to mount)");
         return None;
     }
     let scene = Scene::locked(HELLO, mirror);
@@ -180,7 +180,7 @@ fn a_mode_that_is_impossible() {
 #[test]
 fn a_foreign_architecture_without_emulator() {
     if cfg!(not(target_arch = "x86_64")) || !rustix::process::getuid().is_root() {
-        eprintln!("skipped: needs root on an x86-64 machine");
+        skip("a foreign architecture without emulator (needs root on x86-64)");
         return;
     }
     let mirror = hello();
@@ -208,7 +208,7 @@ fn a_foreign_architecture_without_emulator() {
             )),
     );
     if !probe.status.success() {
-        eprintln!("skipped: no binfmt_misc here, or an emulator for arm64");
+        skip("a foreign architecture without emulator (no binfmt_misc here, or an emulator)");
         return;
     }
     assert_snapshot!(scene.failing(6, &mut wrapped), @r"

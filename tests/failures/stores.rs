@@ -8,7 +8,7 @@ use insta::assert_snapshot;
 use nodelith::digest::Digest;
 
 use super::common::mirror::{Mirror, Recipe};
-use super::common::{output, run};
+use super::common::{output, run, skip};
 use super::scene::{HELLO, Scene, replace, text};
 
 /// Where the store has these bytes.
@@ -34,7 +34,7 @@ impl Small {
         if output(mount.arg(at)).status.success() {
             return Some(Self(at.to_owned()));
         }
-        eprintln!("skipped: needs root and the right to mount");
+        skip("small file systems that fill up (needs root and the right to mount)");
         None
     }
 }

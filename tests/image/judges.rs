@@ -12,7 +12,7 @@ use nodelith::profile::Profile;
 use nodelith::source::debian::root::clean;
 use serde_json::Value;
 
-use crate::common::{json, manifest_digest, nodelith, output, root, run};
+use crate::common::{json, manifest_digest, nodelith, output, root, run, skip};
 use crate::{fresh, quickstart, unpacked};
 
 #[test]
@@ -79,7 +79,7 @@ fn buildah_takes_it() {
         let pulled = output(&mut buildah(&["pull", "--quiet", &reference]));
         let said = String::from_utf8_lossy(&pulled.stderr).into_owned();
         if driver == "overlay" && !pulled.status.success() && said.contains("overlay") {
-            eprintln!("skipped: overlay does not work here: {said}");
+            skip("buildah with the overlay driver (it does not work here)");
             continue;
         }
         assert!(pulled.status.success(), "{said}");

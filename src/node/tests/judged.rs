@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
+use super::skip::skip;
 use super::{ACCOUNTS, UNITS, configured, configured_beside};
 use crate::node::der;
 use crate::tree::{Content, Node};
@@ -26,7 +27,7 @@ fn users_as_useradd_makes_them() {
     let defaults = Path::new("/etc/login.defs");
     let tool = Path::new("/usr/sbin/useradd");
     if !tool.exists() || !defaults.exists() || !rustix::process::geteuid().is_root() {
-        eprintln!("skipped: needs useradd and root");
+        skip("accounts beside useradd (needs it, and root)");
         return;
     }
     std::fs::copy(defaults, folder.path().join("etc/login.defs")).unwrap();
@@ -103,7 +104,7 @@ fn users_as_useradd_makes_them() {
 fn units_as_systemctl_makes_them() {
     let host = Path::new("/usr/lib/systemd/system");
     if Command::new("systemctl").arg("--version").output().is_err() || !host.exists() {
-        eprintln!("skipped: needs systemctl");
+        skip("units beside systemctl (needs it)");
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -236,7 +237,7 @@ fn links_below(folder: &Path) -> BTreeMap<String, String> {
 fn certificates_as_debian_adds_them() {
     let tool = Path::new("/usr/sbin/update-ca-certificates");
     if !tool.exists() || Command::new("openssl").arg("version").output().is_err() {
-        eprintln!("skipped: needs openssl and update-ca-certificates");
+        skip("certificates beside update-ca-certificates (needs it, and openssl)");
         return;
     }
     let folder = tempfile::tempdir().unwrap();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use reqwest::Url;
 
 use crate::error::{Error, Kind, Result};
+use crate::http::redact;
 
 /// Where bytes can be had.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,23 +59,6 @@ fn unusable(text: &str, why: &str) -> Error {
         format!("`{}` is not a usable address: {why}", redact(text)),
     )
     .hint("http:, https: and file: addresses and absolute paths are understood")
-}
-
-/// The address without name, password and query, which may be secrets.
-#[must_use]
-pub fn redact(url: &str) -> String {
-    let url = url.split(['?', '#']).next().unwrap_or(url);
-    match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let (authority, path) = match rest.find('/') {
-                Some(at) => rest.split_at(at),
-                None => (rest, ""),
-            };
-            let host = authority.rsplit('@').next().unwrap_or(authority);
-            format!("{scheme}://{host}{path}")
-        }
-        None => url.to_owned(),
-    }
 }
 
 fn percent_decoded(text: &str) -> String {

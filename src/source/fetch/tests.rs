@@ -4,6 +4,7 @@ pub(crate) mod server;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -27,12 +28,10 @@ impl World {
     }
 
     fn fetcher(&self, change: impl FnOnce(&mut FetchOptions)) -> Fetcher {
-        let mut options = FetchOptions {
-            read_timeout: Duration::from_millis(400),
-            retry_pause: Duration::from_millis(5),
-            retries: 2,
-            ..FetchOptions::default()
-        };
+        let mut options = FetchOptions::default();
+        options.http.read_timeout = Duration::from_millis(400);
+        options.http.retry_pause = Duration::from_millis(5);
+        options.http.retries = 2;
         change(&mut options);
         Fetcher::new(self.store.clone(), Report::new(Mode::Silent), options)
     }
@@ -474,7 +473,7 @@ fn small_files_come_into_memory() {
 fn extra_authorities_must_be_certificates() {
     let world = World::new();
     let path = world.folder.path().join("ca.pem");
-    let fetcher = |path: PathBuf| world.fetcher(|options| options.ca_files = vec![path]);
+    let fetcher = |path: PathBuf| world.fetcher(|options| options.http.ca_files = vec![path]);
     let error = fetcher(path.clone())
         .small(&["http://127.0.0.1:9/".into()], 5)
         .unwrap_err();

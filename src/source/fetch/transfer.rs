@@ -3,30 +3,18 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
-use futures_util::StreamExt;
 use reqwest::Url;
 
 use super::address::Address;
-use super::client::{Trouble, begins, passing, trouble_of};
-use super::partial::Partial;
-use super::{Download, FetchOptions, Inner};
+use super::{Download, Inner, Origin};
 use crate::error::{Error, Kind, Result, plain};
+use crate::http::{self, Outcome, Partial, Progress, Retries, Trouble};
 
-/// No pause is longer, whatever a server asks for.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A transfer that moved this far before it broke gets its retries anew.
 const PROGRESS: u64 = 1 << 20;
-
-/// How one try at one address ended.
-enum Outcome {
-    Done,
-    /// Not the bytes that were asked for; says what came instead.
-    Wrong(String),
-    Trouble(Trouble),
-}
 
 /// Why an address was given up.
 pub(super) struct Failure {
@@ -43,15 +31,17 @@ pub(super) enum Sort {
 }
 
 /// Gets `item` into the store, counting bytes into `received`.
-pub(super) async fn fetch(inner: &Inner, item: &Download, received: &AtomicU64) -> Result<()> {
+pub(super) async fn fetch(
+    inner: &Inner,
+    item: &Download,
+    origin: Origin,
+    received: &Arc<AtomicU64>,
+) -> Result<()> {
     let _slot =
         inner.slots.acquire().await.map_err(|error| {
             Error::new(Kind::Network, format!("fetching `{}`: {error}", item.name))
         })?;
-    let mut progress = Progress {
-        received,
-        counted: 0,
-    };
+    let progress = Progress::new(received);
     let Some(mut partial) = Partial::open(&inner.store, item.digest, item.size).await? else {
         progress.reach(item.size.unwrap_or(0));
         return Ok(());
@@ -60,7 +50,7 @@ pub(super) async fn fetch(inner: &Inner, item: &Download, received: &AtomicU64) 
     let mut failures = Vec::new();
     for url in &item.urls {
         let address = Address::parse(url)?;
-        match from_address(inner, item, &address, &mut partial, &mut progress).await? {
+        match from_address(inner, item, &address, &mut partial, &progress).await? {
             None => return Ok(()),
             Some(failure) => failures.push(failure),
         }
@@ -68,7 +58,7 @@ pub(super) async fn fetch(inner: &Inner, item: &Download, received: &AtomicU64) 
     if partial.position() == 0 {
         partial.discard();
     }
-    Err(given_up(item, &failures, inner.options.offline))
+    Err(given_up(item, &failures, origin, inner.options.offline))
 }
 
 /// Tries one address as often as it makes sense; nothing when the item is in the store.
@@ -77,7 +67,7 @@ async fn from_address(
     item: &Download,
     address: &Address,
     partial: &mut Partial,
-    progress: &mut Progress<'_>,
+    progress: &Progress,
 ) -> Result<Option<Failure>> {
     let failure = |why: String, sort| {
         Ok(Some(Failure {
@@ -86,13 +76,13 @@ async fn from_address(
             sort,
         }))
     };
-    let mut retries = Retries::new(&inner.options);
+    let mut retries = Retries::new(&inner.options.http);
     let mut wrong_before = false;
     loop {
         let before = partial.position();
         let outcome = match address {
             // All bytes may be here already, from an interrupted run.
-            _ if partial.missing() == Some(0) => finish(inner, partial)?,
+            _ if partial.missing() == Some(0) => http::finish(&inner.store, partial)?,
             Address::Http(_) if inner.options.offline => {
                 return failure("the network is not to be used".into(), Sort::Other);
             }
@@ -136,46 +126,22 @@ async fn over_http(
     inner: &Inner,
     url: &Url,
     partial: &mut Partial,
-    progress: &mut Progress<'_>,
+    progress: &Progress,
 ) -> Result<Outcome> {
-    let response = match inner.client()?.get(url, partial.position()).await {
-        Ok(response) => response,
+    let client = inner.client()?;
+    match client.get(url, partial.position()).await {
+        Ok(response) => http::into_partial(client, response, &inner.store, partial, progress).await,
         // What is here may already be all, where the size is not known.
-        Err(Trouble::Range) if partial.missing().is_none() => return finish(inner, partial),
-        Err(trouble) => return Ok(Outcome::Trouble(trouble)),
-    };
-    match begins(&response) {
-        Some(start) if start == partial.position() => {}
-        Some(0) => partial.restart()?,
-        _ => return Ok(Outcome::Trouble(Trouble::Range)),
+        Err(Trouble::Range) if partial.missing().is_none() => http::finish(&inner.store, partial),
+        Err(trouble) => Ok(Outcome::Trouble(trouble)),
     }
-    if let (Some(length), Some(missing)) = (response.content_length(), partial.missing())
-        && length != missing
-    {
-        return Ok(Outcome::Wrong(format!(
-            "{} bytes",
-            length.saturating_add(partial.position())
-        )));
-    }
-    let mut body = response.bytes_stream();
-    while let Some(chunk) = body.next().await {
-        let chunk = match chunk {
-            Ok(chunk) => chunk,
-            Err(error) => return Ok(Outcome::Trouble(trouble_of(&error))),
-        };
-        if !partial.append(&chunk)? {
-            return Ok(too_long(partial));
-        }
-        progress.reach(partial.position());
-    }
-    ended(inner, partial)
 }
 
 fn from_file(
     inner: &Inner,
     path: &Path,
     partial: &mut Partial,
-    progress: &mut Progress<'_>,
+    progress: &Progress,
 ) -> Result<Outcome> {
     let open = || -> io::Result<File> {
         let mut file = File::open(path)?;
@@ -198,7 +164,7 @@ fn from_file(
             Ok(0) => break,
             Ok(read) => {
                 if !partial.append(&buffer[..read])? {
-                    return Ok(too_long(partial));
+                    return Ok(Outcome::Wrong(partial.too_long()));
                 }
                 progress.reach(partial.position());
             }
@@ -210,33 +176,11 @@ fn from_file(
         let got = partial.position();
         return Ok(Outcome::Wrong(format!("{got} bytes, {missing} too few")));
     }
-    finish(inner, partial)
-}
-
-fn too_long(partial: &Partial) -> Outcome {
-    let size = partial.position() + partial.missing().unwrap_or(0);
-    Outcome::Wrong(format!("more than {size} bytes"))
-}
-
-/// The body came to its end: by itself, or because the connection did.
-fn ended(inner: &Inner, partial: &mut Partial) -> Result<Outcome> {
-    match partial.missing() {
-        Some(missing) if missing > 0 => Ok(Outcome::Trouble(passing(&format!(
-            "the transfer ended {missing} bytes too early"
-        )))),
-        _ => finish(inner, partial),
-    }
-}
-
-fn finish(inner: &Inner, partial: &mut Partial) -> Result<Outcome> {
-    Ok(match partial.finish(&inner.store)? {
-        None => Outcome::Done,
-        Some(digest) => Outcome::Wrong(digest.to_string()),
-    })
+    http::finish(&inner.store, partial)
 }
 
 /// Says why an item could not be had anywhere.
-fn given_up(item: &Download, failures: &[Failure], offline: bool) -> Error {
+fn given_up(item: &Download, failures: &[Failure], origin: Origin, offline: bool) -> Error {
     let name = &item.name;
     if failures.is_empty() {
         return Error::new(Kind::Network, format!("no address is known for `{name}`"))
@@ -248,11 +192,17 @@ fn given_up(item: &Download, failures: &[Failure], offline: bool) -> Error {
             Some(size) => format!(" ({size} bytes)"),
             None => String::new(),
         };
-        return Error::new(
+        let error = Error::new(
             Kind::Verify,
-            format!("`{name}` is not what was asked for: expected {}{size}; {tried}", item.digest),
-        )
-        .hint("the mirror may be broken or in the middle of an update: try again later, or another `--mirror`")
+            format!(
+                "`{name}` is not what was asked for: expected {}{size}; {tried}",
+                item.digest
+            ),
+        );
+        if origin == Origin::Release {
+            return error;
+        }
+        return error.hint("the mirror may be broken or in the middle of an update: try again later, or another `--mirror`")
         .hint("if the file was replaced at its source, `nodelith lock --update` takes the new one");
     }
     let error = Error::new(Kind::Network, format!("`{name}` cannot be had: {tried}"));
@@ -260,7 +210,14 @@ fn given_up(item: &Download, failures: &[Failure], offline: bool) -> Error {
         return error
             .hint("fill the folder again with `nodelith vendor`, where there is a network");
     }
-    if failures.iter().all(|failure| failure.sort == Sort::Missing) {
+    let missing = failures.iter().all(|failure| failure.sort == Sort::Missing);
+    if origin == Origin::Release {
+        return match missing {
+            true => error.with_kind(Kind::Resolve),
+            false => error,
+        };
+    }
+    if missing {
         return error
             .hint("a newer version may have replaced it: `nodelith lock --update` takes what the archive has now")
             .hint("to keep the locked version, name a snapshot of the archive as fallback mirror; `nodelith vendor` keeps a copy of all inputs for the next time");
@@ -276,51 +233,4 @@ pub(super) fn told(failures: &[Failure]) -> String {
         .map(|failure| format!("{}: {}", failure.address, plain(&failure.why)))
         .collect();
     told.join("; ")
-}
-
-/// Counts the furthest position reached, so that bytes fetched twice count once.
-struct Progress<'a> {
-    received: &'a AtomicU64,
-    counted: u64,
-}
-
-impl Progress<'_> {
-    fn reach(&mut self, position: u64) {
-        if position > self.counted {
-            self.received
-                .fetch_add(position - self.counted, Ordering::Relaxed);
-            self.counted = position;
-        }
-    }
-}
-
-/// How often and how soon to try again.
-pub(super) struct Retries {
-    left: u32,
-    all: u32,
-    first: Duration,
-    pause: Duration,
-}
-
-impl Retries {
-    pub(super) fn new(options: &FetchOptions) -> Self {
-        Self {
-            left: options.retries,
-            all: options.retries,
-            first: options.retry_pause,
-            pause: options.retry_pause,
-        }
-    }
-
-    /// The pause before the next try, or nothing when it is time to give up.
-    pub(super) fn next(&mut self, moved: bool, asked: Option<Duration>) -> Option<Duration> {
-        if moved {
-            self.left = self.all;
-            self.pause = self.first;
-        }
-        self.left = self.left.checked_sub(1)?;
-        let pause = asked.unwrap_or(self.pause).min(LONGEST_PAUSE);
-        self.pause = self.pause.saturating_mul(2);
-        Some(pause)
-    }
 }

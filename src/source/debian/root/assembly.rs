@@ -14,7 +14,7 @@ use super::incoming::{Package, Packages};
 use super::ownership::Owned;
 use super::rootdir::{RootDir, split};
 use super::triggers;
-use super::unpack::{Unpacked, Unpacker};
+use super::unpack::{Unpacked, Unpacker, unpacking};
 use super::usrmerge;
 use crate::error::Result;
 
@@ -167,7 +167,8 @@ impl<'a> Assembly<'a> {
         let done = at_once(which, all, |index| {
             let package = &all[index];
             let unpacked = unpacker.package(index, package, None)?;
-            database::write_info(self.root, package, &unpacked)?;
+            database::write_info(self.root, package, &unpacked)
+                .map_err(|error| error.context(unpacking(package)))?;
             (self.progress)(Progress::Unpacked {
                 package: &package.name,
                 bytes: package.deb.size(),

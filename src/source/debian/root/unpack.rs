@@ -74,9 +74,14 @@ impl Unpacker<'_> {
         };
         let mut tarball = Tarball::new(package.deb.data()?);
         work.entries(&mut tarball)
-            .map_err(|error| error.context(format!("unpacking package `{}`", package.name)))?;
+            .map_err(|error| error.context(unpacking(package)))?;
         Ok(work.result)
     }
+}
+
+/// What is being done when something of a package cannot be written.
+pub(super) fn unpacking(package: &Package) -> String {
+    format!("unpacking package `{}`", package.name)
 }
 
 struct Work<'a> {
