@@ -68,8 +68,11 @@ fn help() {
       build        Build a node image from a profile
       lock         Make or renew a profile's lock
       vendor       Keep all that a lock names in a folder that builds can use as their only source
+      check        Find what is wrong with a node image, anybody's
       show         Show what an image is made of
       diff         Show what differs between two images, and what a node must download
+      export       Make root images and archives from an image, for machines to boot
+      same-root    Say whether images and root images have the same root
       push         Push an image to registries
       pull         Pull an image from a registry into an OCI image layout
       init         Write a small commented profile
@@ -134,6 +137,9 @@ fn help() {
               [env: NODELITH_SANDBOX]
               [default: auto]
 
+          --accept-findings <REASON>
+              Build in spite of errors that the check finds; the image carries the reason
+
           --json
               Print results as JSON on standard output and events as JSON lines on standard error
 
@@ -176,6 +182,15 @@ fn help() {
           --ignore-valid-until
               Accept releases past their Valid-Until date; the lock records it
 
+          --releases <FILE>
+              Table of releases over the built-in one: mirrors, addresses, digests
+              
+              [env: NODELITH_RELEASES]
+
+          --component <NAME=FILE>
+              Local file in place of a release, `NAME:ARCH=FILE` for one architecture of several
+              (repeatable)
+
           --vendor <DIR>
               Folder made by `nodelith vendor`, used as the only source
               
@@ -205,18 +220,18 @@ fn help() {
       <PROFILE>  The profile
 
     Options:
-          --lock <FILE>            The lock [default: PROFILE with the ending `.lock.toml`]
-          --arch <ARCH>            Architectures [default: the profile's]
-          --update [<PACKAGE>...]  Renew the lock: all packages, or only those named
-          --outdated               Name what is newer in the archives than in the lock; exit status 1 if
-                                   anything is
-          --json                   Print results as JSON on standard output and events as JSON lines on
-                                   standard error
-      -q, --quiet                  Print nothing but results, warnings and errors
-          --store <DIR>            Folder of the store [default: nodelith in the user's cache folder]
-                                   [env: NODELITH_STORE]
-          --threads <NUMBER>       Threads to use [default: one for each core]
-      -h, --help                   Print help
+          --lock <FILE>         The lock [default: PROFILE with the ending `.lock.toml`]
+          --arch <ARCH>         Architectures [default: the profile's]
+          --update [<NAME>...]  Renew the lock: all packages and releases, or only those named
+          --outdated            Name what is newer in the archives and among releases than in the lock;
+                                exit status 1 if anything is
+          --json                Print results as JSON on standard output and events as JSON lines on
+                                standard error
+      -q, --quiet               Print nothing but results, warnings and errors
+          --store <DIR>         Folder of the store [default: nodelith in the user's cache folder] [env:
+                                NODELITH_STORE]
+          --threads <NUMBER>    Threads to use [default: one for each core]
+      -h, --help                Print help
 
     Sources:
           --mirror <URL>           Base address of the Debian archive [default: the profile's, else the
@@ -228,6 +243,10 @@ fn help() {
           --keyring <FILE>         File with the archive's signing keys (repeatable) [default: the
                                    host's Debian archive keyring] [env: NODELITH_KEYRING]
           --ignore-valid-until     Accept releases past their Valid-Until date; the lock records it
+          --releases <FILE>        Table of releases over the built-in one: mirrors, addresses, digests
+                                   [env: NODELITH_RELEASES]
+          --component <NAME=FILE>  Local file in place of a release, `NAME:ARCH=FILE` for one
+                                   architecture of several (repeatable)
           --vendor <DIR>           Folder made by `nodelith vendor`, used as the only source [env:
                                    NODELITH_VENDOR]
           --offline                Use no network: everything must be in the store or the vendor folder
@@ -351,8 +370,11 @@ fn usage_errors() {
       build        Build a node image from a profile
       lock         Make or renew a profile's lock
       vendor       Keep all that a lock names in a folder that builds can use as their only source
+      check        Find what is wrong with a node image, anybody's
       show         Show what an image is made of
       diff         Show what differs between two images, and what a node must download
+      export       Make root images and archives from an image, for machines to boot
+      same-root    Say whether images and root images have the same root
       push         Push an image to registries
       pull         Pull an image from a registry into an OCI image layout
       init         Write a small commented profile
@@ -414,7 +436,7 @@ fn usage_errors() {
     For more information, try '--help'.
     ");
     assert_snapshot!(said(&["lock", "node.toml", "--outdated", "--update"]), @r"
-    error: the argument '--outdated' cannot be used with '--update [<PACKAGE>...]'
+    error: the argument '--outdated' cannot be used with '--update [<NAME>...]'
 
     Usage: nodelith lock --outdated <PROFILE>
 

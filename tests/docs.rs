@@ -10,9 +10,14 @@ use std::process::Command;
 use std::sync::Arc;
 
 use globset::{GlobBuilder, GlobMatcher};
+use nodelith::digest::Digest;
+use nodelith::error::Result;
 use nodelith::image::annotations;
-use nodelith::node::{self, Components, OnDisk, RootFacts, SETTINGS_PATH};
+use nodelith::node::{
+    self, Archive, Components, LocalFiles, OnDisk, Program, ProgramFile, RootFacts, SETTINGS_PATH,
+};
 use nodelith::profile::Profile;
+use nodelith::profile::value::LocalFile;
 use nodelith::tree::{Content, Entry, FIXED_TIME, Node, Tree, TreePath};
 
 fn repository() -> &'static Path {
@@ -200,6 +205,7 @@ fn everything_set() -> Vec<String> {
         ("etc/subgid", ""),
         ("etc/skel/.profile", "skel\n"),
         ("etc/ssl/certs/ca-certificates.crt", ""),
+        ("usr/bin/catatonit", ""),
         ("usr/lib/cni/bridge", ""),
         ("usr/lib/os-release", "ID=debian\n"),
         (
@@ -207,6 +213,7 @@ fn everything_set() -> Vec<String> {
             "[Install]\nAlias=b.service\nWantedBy=multi-user.target\n",
         ),
         ("usr/lib/systemd/system/c.service", ""),
+        ("usr/lib/systemd/systemd", ""),
     ];
     let mut tree = Tree::default();
     let mut texts = BTreeMap::new();
@@ -224,9 +231,55 @@ fn everything_set() -> Vec<String> {
             .insert(path, entry(Node::File { size, content }));
     }
     let facts = RootFacts::new(&tree, &texts);
-    let components = Components::find(&profile, |_| Some("1.7.24"));
-    let made = node::configure(&profile, "amd64", &components, &facts, &OnDisk).unwrap();
+    let components = Components::find(&profile, |_| Some("1.7.24")).with(released());
+    let made = node::configure(&profile, "amd64", &components, &facts, &WithArchives).unwrap();
     made.entries.keys().map(ToString::to_string).collect()
+}
+
+/// Local files on disk, and for every image an empty archive.
+struct WithArchives;
+
+impl LocalFiles for WithArchives {
+    fn content(&self, file: &LocalFile) -> Result<(u64, Content)> {
+        OnDisk.content(file)
+    }
+
+    fn read(&self, file: &LocalFile) -> Result<Vec<u8>> {
+        OnDisk.read(file)
+    }
+
+    fn archive(&self, _: &str) -> Result<Archive> {
+        Ok(Archive {
+            size: 0,
+            content: Content::Inline([].into()),
+            manifest: Digest::of(b""),
+            stand_in: None,
+        })
+    }
+}
+
+/// Every program that the table of releases knows, made up.
+fn released() -> Vec<Program> {
+    [
+        ("containerd", "/usr/bin/containerd"),
+        ("runc", "/usr/sbin/runc"),
+        ("cni-plugins", "/usr/lib/cni/loopback"),
+        ("crictl", "/usr/bin/crictl"),
+        ("kubeadm", "/usr/bin/kubeadm"),
+        ("kubectl", "/usr/bin/kubectl"),
+    ]
+    .map(|(name, path)| Program {
+        component: format!("release:{name}"),
+        name: name.to_owned(),
+        version: "2.3.4".to_owned(),
+        digest: Digest::of(b""),
+        files: vec![ProgramFile {
+            path: path.to_owned(),
+            size: 0,
+            content: Content::Blob(Digest::of(b"")),
+        }],
+    })
+    .into()
 }
 
 fn entry(node: Node) -> Entry {
@@ -251,12 +304,15 @@ suite = "trixie"
 [kernel]
 command-line = ["quiet"]
 [containerd]
-source = "package"
+source = "release"
+version = "2.3"
 snapshotter = "overlayfs"
 [runc]
-source = "package"
+source = "release"
+version = "1.4"
 [cni]
-source = "package"
+source = "release"
+version = "1.9"
 [crictl]
 source = "builtin"
 timeout = 10
@@ -293,8 +349,10 @@ fn json_is_described() {
     let page = read("docs/formats/json.md");
     let described: BTreeSet<&str> = quoted(&page).collect();
     let mut sources = files("src/cli", ".rs");
+    sources.extend(files("src/bundle", ".rs"));
     sources.extend(files("src/report", ".rs"));
     sources.extend(files("examples/bench", ".rs"));
+    sources.push("examples/boot/report.rs".into());
     let mut fields = BTreeSet::new();
     let mut schemas = BTreeSet::new();
     for source in sources {
@@ -337,6 +395,8 @@ fn json_is_described() {
         "tar",
         "zstd",
         "umoci",
+        "mkfs-erofs",
+        "veritysetup",
         "entries",
         "compressed",
         "peak-memory",

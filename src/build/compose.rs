@@ -25,6 +25,20 @@ pub struct Composed {
     pub dropped: BTreeSet<TreePath>,
 }
 
+impl Composed {
+    /// The whole tree.
+    #[must_use]
+    pub fn over(&self, mut root: Tree) -> Tree {
+        for path in &self.dropped {
+            root.entries.remove(path);
+        }
+        let added = self.added.entries.iter();
+        root.entries
+            .extend(added.map(|(path, entry)| (path.clone(), entry.clone())));
+        root
+    }
+}
+
 /// Puts `entries` over `root` and takes `removed` out of it.
 ///
 /// # Errors

@@ -1,25 +1,39 @@
-//! Local files as the lock has them: their bytes come from the store.
+//! Local files as the lock has them, whose bytes come from the store, and images
+//! made from the root.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
+use super::pause;
 use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Result};
-use crate::node::LocalFiles;
+use crate::node::{Archive, LocalFiles};
 use crate::profile::value::LocalFile;
 use crate::store::Store;
-use crate::tree::Content;
+use crate::tree::{Content, Tree};
 
 /// Local files by where the profile finds them.
 pub(super) struct PinnedFiles<'a> {
     store: &'a Store,
     files: BTreeMap<PathBuf, (Digest, u64)>,
+    root: &'a Tree,
+    architecture: &'a str,
 }
 
 impl<'a> PinnedFiles<'a> {
-    pub fn new(store: &'a Store, files: BTreeMap<PathBuf, (Digest, u64)>) -> Self {
-        Self { store, files }
+    pub fn new(
+        store: &'a Store,
+        files: BTreeMap<PathBuf, (Digest, u64)>,
+        root: &'a Tree,
+        architecture: &'a str,
+    ) -> Self {
+        Self {
+            store,
+            files,
+            root,
+            architecture,
+        }
     }
 
     fn find(&self, file: &LocalFile) -> Result<(Digest, u64)> {
@@ -43,5 +57,9 @@ impl LocalFiles for PinnedFiles<'_> {
     fn read(&self, file: &LocalFile) -> Result<Vec<u8>> {
         let path = self.store.blob_path(&self.find(file)?.0);
         fs::read(&path).io("reading", &path)
+    }
+
+    fn archive(&self, reference: &str) -> Result<Archive> {
+        pause::stand_in(self.store, self.root, self.architecture, reference)
     }
 }

@@ -7,14 +7,20 @@ use rayon::prelude::*;
 
 use super::compose::Composed;
 use crate::digest::Digest;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::layer::{self, Compression, FORMAT, LayerBlob};
+use crate::lock::Pinned;
+use crate::profile::Profile;
+use crate::profile::file::{CrictlSource, KubeletSource};
 use crate::source::debian::root::{Root, RootLayer};
 use crate::store::Store;
 use crate::tree::TreePath;
 
-/// Layers of an image that are not the root's: the configuration.
-pub const RESERVED: usize = 1;
+/// Layers left for programs of the profile's own, as soon as it has any, where the
+/// limit leaves room: so that one program more or less makes no other root.
+const PROGRAMS: usize = 11;
+/// A limit leaves room when it is at least this.
+const ROOMY: usize = 32;
 
 /// Compressing threads of a layer, when many are made at once. Bytes do not depend on it.
 const THREADS_FOR_A_LAYER: usize = 2;
@@ -64,6 +70,39 @@ pub fn layers(
         })?);
     }
     Ok(layers)
+}
+
+/// How many layers of an image are not the root's: the configuration, and one for
+/// each program that comes as a release or file, and for the pause image.
+///
+/// # Errors
+/// [`Kind::Usage`] where the profile allows too few.
+pub fn reserved(profile: &Profile, pinned: &Pinned) -> Result<usize> {
+    let (kubelet, crictl) = (&profile.kubelet, &profile.crictl);
+    let kubelet = kubelet.source == Some(KubeletSource::File) && kubelet.file.is_some();
+    let crictl = crictl.source == Some(CrictlSource::File) && crictl.file.is_some();
+    let pause = profile.pause.preload == Some(true);
+    let programs = pinned.component.len()
+        + [kubelet, crictl, pause]
+            .into_iter()
+            .filter(|own| *own)
+            .count();
+    let (limit, needed) = (usize::from(profile.image.layers), programs + 2);
+    if limit < needed {
+        let message = format!("{limit} layers are too few for this image, which needs {needed}");
+        let error = Error::new(Kind::Usage, message).hint(
+            "each program that is no package has a layer of its own, beside the root and the configuration",
+        );
+        return Err(match profile.place(&["image", "layers"], None) {
+            Some(place) => error.at(place),
+            None => error,
+        });
+    }
+    Ok(match programs {
+        0 => 1,
+        _ if limit >= ROOMY => 1 + programs.max(PROGRAMS),
+        _ => 1 + programs,
+    })
 }
 
 /// Which paths each layer of the root loses.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! unchanged?   the same profile and lock led to an image whose blobs are all there: done
+//! programs     releases → the programs in them
 //! root         packages → unpacked, configured, packed, once for each set (sandbox)
 //! compose      the profile's own entries over the root (pure)
 //! layers       the root's layers as they are, or without what was replaced; the profile's
@@ -11,7 +12,11 @@
 pub mod compose;
 pub mod excludes;
 mod files;
+mod findings;
 pub mod layers;
+pub mod pause;
+pub mod preview;
+mod programs;
 mod root;
 
 use std::collections::BTreeMap;
@@ -23,7 +28,7 @@ use self::files::PinnedFiles;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::image::annotations;
-use crate::image::config::ImageSpec;
+use crate::image::config::{ImageSpec, Run};
 use crate::image::manifest::{self, Built};
 use crate::layer::{Compression, FORMAT, LayerBlob};
 use crate::lock::{self, Pinned};
@@ -33,6 +38,7 @@ use crate::report::Report;
 use crate::sandbox::Mode;
 use crate::source::debian::archive::mirror::Mirrors;
 use crate::source::fetch::Fetcher;
+use crate::source::release::Provider;
 use crate::store::Store;
 use crate::tree::{Content, Entry, FIXED_TIME, Node};
 
@@ -50,10 +56,14 @@ pub struct Builder<'a> {
     pub fetcher: &'a Fetcher,
     /// Where the archives are; made only when something must be fetched.
     pub mirrors: &'a dyn Fn() -> Result<Mirrors>,
+    /// Brings releases.
+    pub releases: &'a Provider<'a>,
     /// How package scripts are run.
     pub sandbox: Mode,
     /// How many threads to use.
     pub threads: usize,
+    /// Why errors that the check finds are accepted; none where they are not.
+    pub accept_findings: Option<&'a str>,
 }
 
 /// What a build of one architecture came to.
@@ -92,19 +102,27 @@ impl Builder<'_> {
         let key = json!({
             "format": FORMAT, "profile": profile, "architecture": architecture,
             "lock": lock, "compression": compression.to_string(),
+            "checks": findings::rules(), "accepted": self.accept_findings,
         });
         let key = Digest::of(key.to_string().as_bytes());
         if let Some(outcome) = self.unchanged(&key) {
             return Ok(outcome);
         }
-        let (root, new) = self.root(profile, architecture, pinned)?;
-        let facts = RootFacts::new(&root.tree, &root.texts);
-        let files = PinnedFiles::new(self.store, files);
         let components = Components::find(profile, |name| {
             let mut packages = pinned.package.iter();
             let package = packages.find(|package| package.name == name)?;
             Some(&package.version)
         });
+        // Nothing is fetched for what cannot become a node.
+        node::check(
+            profile,
+            &components.clone().with(programs::outlines(pinned)),
+        )?;
+        let reserved = layers::reserved(profile, pinned)?;
+        let components = components.with(self.programs(pinned, architecture)?);
+        let (root, new) = self.root(profile, architecture, pinned, reserved)?;
+        let facts = RootFacts::new(&root.tree, &root.texts);
+        let files = PinnedFiles::new(self.store, files, &root.tree, architecture);
         let mut configuration =
             node::configure(profile, architecture, &components, &facts, &files)?;
         for warning in &configuration.warnings {
@@ -113,6 +131,16 @@ impl Builder<'_> {
         let settings = settings(&configuration)?;
         configuration.entries.insert(SETTINGS_PATH.into(), settings);
         let composed = compose::compose(&root.tree, configuration.entries, &configuration.removed)?;
+        let accepted = findings::check(
+            self,
+            &findings::Made {
+                profile,
+                pinned,
+                components: &components,
+                root: &root,
+                composed: &composed,
+            },
+        )?;
         let task = self.report.task("layers", None, crate::report::Unit::Bytes);
         let layers = layers::layers(
             self.store,
@@ -126,11 +154,12 @@ impl Builder<'_> {
         let made = layers.iter().filter(|layer| !layer.reused).count();
         task.finish(&format!("{made} of {} made", layers.len()));
         let blobs: Vec<LayerBlob> = layers.iter().map(|layer| layer.blob.clone()).collect();
-        let image = manifest::assemble(
-            self.store,
-            &spec(profile, architecture, pinned, &lock),
-            &blobs,
-        )?;
+        let mut spec = spec(profile, architecture, pinned, &lock);
+        if let Some(reason) = accepted {
+            spec.annotations
+                .insert(annotations::ACCEPTED.into(), reason);
+        }
+        let image = manifest::assemble(self.store, &spec, &blobs)?;
         let record = Record {
             image,
             layers: blobs,
@@ -187,10 +216,15 @@ fn spec(profile: &Profile, architecture: &str, pinned: &Pinned, lock: &Digest) -
     if let Some(version) = &profile.kubernetes.version {
         said.insert(annotations::KUBERNETES.into(), version.clone());
     }
+    if profile.pause.preload == Some(true) {
+        said.insert(annotations::PAUSE.into(), pause::NAME.into());
+    }
+    said.extend(programs::annotations(profile, pinned));
     ImageSpec {
         architecture: architecture.to_owned(),
         created: pinned.source_date_epoch,
         labels: profile.image.labels.clone(),
         annotations: said,
+        run: Run::Init,
     }
 }

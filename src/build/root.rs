@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::Builder;
 use super::excludes::patterns;
-use super::layers;
+use crate::check::subject::look;
 use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Result};
 use crate::lock::{LOCAL, Package, Pinned};
@@ -22,38 +23,26 @@ use crate::sandbox::{self, Chosen, Chroot};
 use crate::source::debian::root::assemble::{Progress, Runner};
 use crate::source::debian::root::{self, Job, Root};
 use crate::source::fetch::Download;
+use crate::store::Store;
 
 impl Builder<'_> {
     /// The configured root of the pinned packages, and the layers of it that
-    /// were not in the store before.
+    /// were not in the store before. `reserved` layers are left for other things.
     pub(super) fn root(
         &self,
         profile: &Profile,
         architecture: &str,
         pinned: &Pinned,
+        reserved: usize,
     ) -> Result<(Root, BTreeSet<Digest>)> {
-        let debian = profile.debian.as_ref().ok_or_else(|| {
-            Error::new(
-                Kind::Usage,
-                "a root from `[base.image]` cannot be built yet",
-            )
-            .hint("use `[debian]`")
-        })?;
-        let mut job = Job {
-            store: self.store.root().to_owned(),
-            scratch: Default::default(),
-            log: Default::default(),
-            architecture: architecture.to_owned(),
-            packages: pinned
-                .package
-                .iter()
-                .map(|package| package.digest)
-                .collect(),
-            excludes: patterns(&debian.exclude),
-            source_date_epoch: pinned.source_date_epoch,
-            layer_limit: usize::from(profile.image.layers).saturating_sub(layers::RESERVED),
-            threads: self.threads,
-        };
+        let mut job = job(
+            self.store,
+            profile,
+            architecture,
+            pinned,
+            reserved,
+            self.threads,
+        )?;
         if let Some(root) = job.recorded(self.store) {
             return Ok((root, BTreeSet::new()));
         }
@@ -184,6 +173,42 @@ impl Builder<'_> {
     }
 }
 
+/// What the root of the pinned packages depends on.
+///
+/// # Errors
+/// When the profile's root does not come from packages.
+pub(super) fn job(
+    store: &Store,
+    profile: &Profile,
+    architecture: &str,
+    pinned: &Pinned,
+    reserved: usize,
+    threads: usize,
+) -> Result<Job> {
+    let debian = profile.debian.as_ref().ok_or_else(|| {
+        Error::new(
+            Kind::Usage,
+            "a root from `[base.image]` cannot be built yet",
+        )
+        .hint("use `[debian]`")
+    })?;
+    Ok(Job {
+        store: store.root().to_owned(),
+        scratch: Default::default(),
+        log: Default::default(),
+        architecture: architecture.to_owned(),
+        packages: pinned
+            .package
+            .iter()
+            .map(|package| package.digest)
+            .collect(),
+        excludes: patterns(&debian.exclude),
+        source_date_epoch: pinned.source_date_epoch,
+        layer_limit: usize::from(profile.image.layers).saturating_sub(reserved),
+        threads,
+    })
+}
+
 /// The sandbox's worker: makes the root that the job on standard input names.
 #[must_use]
 pub fn worker(mode: &str) -> ExitCode {
@@ -209,13 +234,25 @@ pub fn worker(mode: &str) -> ExitCode {
         let assembled = root::unpack(&job, &mut runner, &progress);
         // Whatever came of it, its mounts must be gone before the root is looked at.
         runner.0.close()?;
-        root::keep(&job, &assembled?, node::facts::wanted, &progress)?;
+        root::keep(&job, &assembled?, wanted, &progress)?;
         Ok(Value::Null)
     })
 }
 
+/// Makes a folder, but none above it: when this worker's parent was killed, another
+/// build may have taken the scratch folder away.
+/// Texts that node configuration or the check read.
+fn wanted(path: &[u8]) -> bool {
+    node::facts::wanted(path) || look::wanted(path)
+}
+
 fn make_folder(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).io("making", path)?;
+    match fs::create_dir(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            return Err(error).io("making", path);
+        }
+        _ => {}
+    }
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).io("making", path)
 }
 

@@ -60,10 +60,16 @@ pub enum Verb {
     Lock(Lock),
     /// Keep all that a lock names in a folder that builds can use as their only source
     Vendor(Vendor),
+    /// Find what is wrong with a node image, anybody's
+    Check(Check),
     /// Show what an image is made of
     Show(Show),
     /// Show what differs between two images, and what a node must download
     Diff(Diff),
+    /// Make root images and archives from an image, for machines to boot
+    Export(Export),
+    /// Say whether images and root images have the same root
+    SameRoot(SameRoot),
     /// Push an image to registries
     Push(Push),
     /// Pull an image from a registry into an OCI image layout
@@ -81,7 +87,7 @@ pub enum Verb {
     Man(Man),
 }
 
-/// Where packages come from.
+/// Where packages and releases come from.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Sources")]
 pub struct Sources {
@@ -122,6 +128,17 @@ pub struct Sources {
     /// Accept releases past their Valid-Until date; the lock records it
     #[arg(long)]
     pub ignore_valid_until: bool,
+    /// Table of releases over the built-in one: mirrors, addresses, digests
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "NODELITH_RELEASES",
+        hide_env_values = true
+    )]
+    pub releases: Option<PathBuf>,
+    /// Local file in place of a release, `NAME:ARCH=FILE` for one architecture of several (repeatable)
+    #[arg(long, value_name = "NAME=FILE")]
+    pub component: Vec<String>,
     /// Folder made by `nodelith vendor`, used as the only source
     #[arg(
         long,
@@ -181,6 +198,9 @@ pub struct Build {
         hide_env_values = true
     )]
     pub sandbox: SandboxMode,
+    /// Build in spite of errors that the check finds; the image carries the reason
+    #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub accept_findings: Option<String>,
     #[command(flatten)]
     pub(crate) sources: Sources,
 }
@@ -204,10 +224,10 @@ pub enum SandboxMode {
 pub struct Lock {
     #[command(flatten)]
     pub(crate) subject: Subject,
-    /// Renew the lock: all packages, or only those named
-    #[arg(long, value_name = "PACKAGE", num_args = 0.., conflicts_with = "outdated")]
+    /// Renew the lock: all packages and releases, or only those named
+    #[arg(long, value_name = "NAME", num_args = 0.., conflicts_with = "outdated")]
     pub update: Option<Vec<String>>,
-    /// Name what is newer in the archives than in the lock; exit status 1 if anything is
+    /// Name what is newer in the archives and among releases than in the lock; exit status 1 if anything is
     #[arg(long)]
     pub outdated: bool,
     #[command(flatten)]
@@ -224,6 +244,98 @@ pub struct Vendor {
     pub output: PathBuf,
     #[command(flatten)]
     pub(crate) sources: Sources,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// A profile, an image (`oci:DIR[:TAG]`, `oci-archive:FILE`), a root directory, or a tar archive of one
+    #[arg(value_name = "TARGET")]
+    pub target: Option<String>,
+    /// Architecture, where the target has several
+    #[arg(long, value_name = "ARCH")]
+    pub arch: Option<String>,
+    /// The lock of a profile [default: PROFILE with the ending `.lock.toml`]
+    #[arg(long, value_name = "FILE")]
+    pub lock: Option<PathBuf>,
+    /// Day for which support is judged [default: today]
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub date: Option<jiff::civil::Date>,
+    /// File of findings that are accepted
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+    /// The least finding for which the exit status is 1
+    #[arg(long, value_enum, value_name = "SEVERITY", default_value_t)]
+    pub fail_on: FailOn,
+    /// How findings are printed
+    #[arg(long, value_enum, default_value_t)]
+    pub format: CheckFormat,
+    /// Say what a rule is about
+    #[arg(long, value_name = "ID", conflicts_with_all = ["target", "list", "baseline", "date"])]
+    pub explain: Option<String>,
+    /// List all rules
+    #[arg(long, conflicts_with = "target")]
+    pub list: bool,
+    #[command(flatten)]
+    pub(crate) files: CheckFiles,
+}
+
+/// Loose files to look at, and versions that are known.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Files and versions")]
+pub struct CheckFiles {
+    /// containerd's config.toml
+    #[arg(long, value_name = "FILE")]
+    pub containerd_config: Option<PathBuf>,
+    /// kubelet's flags: a file that holds them, or the flags themselves
+    #[arg(long, value_name = "FILE|FLAGS", allow_hyphen_values = true)]
+    pub kubelet_flags: Option<String>,
+    /// kubelet's configuration
+    #[arg(long, value_name = "FILE")]
+    pub kubelet_config: Option<PathBuf>,
+    /// crictl's configuration
+    #[arg(long, value_name = "FILE")]
+    pub crictl_config: Option<PathBuf>,
+    /// containerd's version, where the target does not say or is wrong
+    #[arg(long, value_name = "VERSION")]
+    pub containerd_version: Option<crate::compat::Version>,
+    /// Kubernetes' version, where the target does not say or is wrong
+    #[arg(long, value_name = "VERSION")]
+    pub kubernetes_version: Option<crate::compat::Version>,
+    /// crictl's version, where the target does not say or is wrong
+    #[arg(long, value_name = "VERSION")]
+    pub crictl_version: Option<crate::compat::Version>,
+}
+
+/// The least finding that fails.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// What keeps the node from working
+    #[default]
+    Error,
+    /// What works now and fails later, too
+    Warning,
+    /// What is worth knowing, too
+    Note,
+    /// Nothing
+    Never,
+}
+
+/// How findings are printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    /// For people
+    #[default]
+    Table,
+    /// As `--json`
+    Json,
+    /// SARIF 2.1.0, for code hosts
+    Sarif,
+    /// JUnit, for build servers
+    Junit,
+    /// The catalogue as a page
+    #[value(hide = true)]
+    Markdown,
 }
 
 /// Arguments of `show`.
@@ -367,6 +479,53 @@ pub struct Pull {
     pub arch: Vec<String>,
     #[command(flatten)]
     pub(crate) registry: Registry,
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// An image: `oci:DIR[:TAG]`, `oci-archive:FILE`, or a path
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+    /// What to make of it (several with commas)
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        required = true,
+        value_delimiter = ','
+    )]
+    pub to: Vec<ExportFormat>,
+    /// Folder of the files
+    #[arg(long, short, value_name = "DIR")]
+    pub output: PathBuf,
+    /// Architecture, where the image has several
+    #[arg(long, value_name = "ARCH")]
+    pub arch: Option<String>,
+}
+
+/// What an image can be made into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// The whole root as one tar: root.tar
+    Tar,
+    /// A read-only root file system: root.erofs
+    Erofs,
+    /// dm-verity's hashes over it: root.verity, with root.erofs
+    Verity,
+    /// The root as squashfs: root.squashfs (needs `mksquashfs`)
+    Squashfs,
+}
+
+/// Arguments of `same-root`.
+#[derive(Debug, Args)]
+pub struct SameRoot {
+    /// Images (`oci:DIR[:TAG]`, `oci-archive:FILE`, or a path) and files with a root image
+    #[arg(value_name = "IMAGE", required = true)]
+    pub images: Vec<String>,
+    /// Architecture, where images have several
+    #[arg(long, value_name = "ARCH")]
+    pub arch: Option<String>,
 }
 
 /// Arguments of `init`.

@@ -33,16 +33,25 @@ pub(super) fn run(context: &Context, arguments: &Build) -> Result<Outcome> {
     layout::check(&output)?;
     let store = context.store()?;
     let _use = store.in_use()?;
-    let setting = Setting::new(context, &store, &profile, &arguments.sources)?;
+    let setting = Setting::new(
+        context,
+        &store,
+        &profile,
+        &arguments.sources,
+        &architectures,
+    )?;
     let lock = setting.settle_lock(&arguments.subject, &architectures, arguments.locked)?;
     let mirrors = || setting.mirrors();
+    let releases = setting.provider()?;
     let builder = Builder {
         store: &store,
         report: &context.report,
         fetcher: &setting.fetcher,
         mirrors: &mirrors,
+        releases: &releases,
         sandbox: mode(arguments.sandbox),
         threads: context.threads(),
+        accept_findings: arguments.accept_findings.as_deref(),
     };
     let mut outcomes = Vec::new();
     for architecture in &architectures {

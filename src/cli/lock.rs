@@ -15,7 +15,13 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Result<Outcome> {
     let architectures = architectures(&profile, &arguments.subject.arch)?;
     let store = context.store()?;
     let _use = store.in_use()?;
-    let setting = Setting::new(context, &store, &profile, &arguments.sources)?;
+    let setting = Setting::new(
+        context,
+        &store,
+        &profile,
+        &arguments.sources,
+        &architectures,
+    )?;
     if arguments.outdated {
         return outdated(context, &setting, arguments, &architectures);
     }
@@ -86,16 +92,18 @@ fn outdated(
 ) -> Result<Outcome> {
     let path = lock_path(&arguments.subject);
     let lock = existing_lock(&path)?;
-    let mirrors = setting.mirrors()?;
+    let (mirrors, provider) = (setting.mirrors()?, setting.provider()?);
     let mut table = Table::new(&["NAME", "LOCKED", "NEWEST", "SUITE"]);
     let mut found = Vec::new();
     for architecture in architectures {
         let Some(pinned) = lock.architecture.get(*architecture) else {
             continue;
         };
-        let resolver = setting.resolver(&mirrors);
+        let resolver = setting.resolver(&mirrors, &provider);
         let (universe, _) = resolver.universe(setting.profile, architecture)?;
-        for newer in lock::outdated(pinned, &universe) {
+        let releases = lock::outdated_releases(pinned, &setting.releases, &setting.builtin)?;
+        let packages = lock::outdated(pinned, &universe);
+        for newer in packages.into_iter().chain(releases) {
             found.push(json!({
                 "architecture": architecture, "name": newer.name, "locked": newer.locked,
                 "newest": newer.newest, "suite": newer.suite, "security": !newer.ordinary,

@@ -4,7 +4,9 @@
 
 pub mod args;
 mod build;
+mod check;
 mod diff;
+mod export;
 mod failure;
 mod init;
 mod lock;
@@ -12,6 +14,7 @@ mod manual;
 mod pull;
 mod push;
 mod registry;
+mod same_root;
 mod show;
 mod sources;
 mod store;
@@ -78,8 +81,11 @@ fn run(context: &Context, verb: Verb) -> Result<Outcome> {
         Verb::Build(arguments) => build::run(context, &arguments),
         Verb::Lock(arguments) => lock::run(context, &arguments),
         Verb::Vendor(arguments) => vendor::run(context, &arguments),
+        Verb::Check(arguments) => check::run(context, &arguments),
         Verb::Show(arguments) => show::run(context, &arguments),
         Verb::Diff(arguments) => diff::run(context, &arguments),
+        Verb::Export(arguments) => export::run(context, &arguments),
+        Verb::SameRoot(arguments) => same_root::run(context, &arguments),
         Verb::Push(arguments) => push::run(context, &arguments),
         Verb::Pull(arguments) => pull::run(context, &arguments),
         Verb::Init(arguments) => init::run(context, &arguments),

@@ -35,8 +35,12 @@ pub(super) fn run(context: &Context, arguments: &Show) -> Result<Outcome> {
         "schema": "nodelith.show", "version": 1, "image": arguments.image,
         "digest": image.manifest.digest, "architecture": image.config.architecture().to_string(),
         "annotations": image.annotations, "layers": layers_json(&image),
+        "components": components_json(&image),
     });
     let mut text = format!("{}\n\n{}", heading(&image), layers_text(&image));
+    if let Some(components) = components_text(&image) {
+        text = format!("{text}\n\n{components}");
+    }
     if arguments.packages || arguments.files {
         let tree = read(&image)?;
         if arguments.packages {
@@ -99,6 +103,34 @@ fn layers_json(image: &Image) -> Value {
         })
     });
     layers.collect()
+}
+
+/// The releases in an image: name, version, digest.
+fn components(image: &Image) -> Vec<[&str; 3]> {
+    let said = image.annotations.get(annotations::COMPONENTS);
+    let one = |text| -> Option<[&str; 3]> {
+        let (name, rest) = str::split_once(text, '=')?;
+        let (version, digest) = rest.split_once('@')?;
+        Some([name, version, digest])
+    };
+    let said = said.map(String::as_str).unwrap_or_default();
+    said.split(',').filter_map(one).collect()
+}
+
+fn components_text(image: &Image) -> Option<String> {
+    let components = components(image);
+    let mut table = Table::new(&["COMPONENT", "VERSION", "DIGEST"]);
+    for component in &components {
+        table.row(component.map(str::to_owned));
+    }
+    (!components.is_empty()).then(|| table.render())
+}
+
+fn components_json(image: &Image) -> Value {
+    let components = components(image).into_iter();
+    components
+        .map(|[name, version, digest]| json!({"name": name, "version": version, "digest": digest}))
+        .collect()
 }
 
 /// The installed packages of an image by name, from dpkg's database.

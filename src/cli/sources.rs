@@ -11,9 +11,11 @@ use crate::error::{Context as _, Error, Kind, Result};
 use crate::http;
 use crate::lock::{self, Keep, Lock, Pinned, Resolver};
 use crate::profile::Profile;
+use crate::profile::explain::nearest;
 use crate::report::{Report, Unit};
 use crate::source::debian::archive::mirror::{MAIN, MirrorOptions, Mirrors, Named, SECURITY};
 use crate::source::fetch::{Download, FetchOptions, Fetcher};
+use crate::source::release::{self, Builtin, LocalReleases, Provider, Releases};
 use crate::store::Store;
 
 /// Where a verb's inputs come from.
@@ -22,6 +24,9 @@ pub(super) struct Setting<'a> {
     pub report: &'a Report,
     pub profile: &'a Profile,
     pub fetcher: Fetcher,
+    pub releases: Releases,
+    pub builtin: Builtin,
+    local: LocalReleases,
     sources: &'a Sources,
 }
 
@@ -31,6 +36,7 @@ impl<'a> Setting<'a> {
         store: &'a Store,
         profile: &'a Profile,
         sources: &'a Sources,
+        architectures: &[&str],
     ) -> Result<Self> {
         if let Some(vendor) = &sources.vendor
             && !vendor.is_dir()
@@ -38,6 +44,12 @@ impl<'a> Setting<'a> {
             let message = format!("there is no vendor folder `{}`", vendor.display());
             return Err(Error::new(Kind::Usage, message).hint("`nodelith vendor` makes one"));
         }
+        let local = LocalReleases::parse(&sources.component)?;
+        check_local(&local, profile, architectures)?;
+        let releases = match &sources.releases {
+            Some(file) => Releases::with_file(file)?,
+            None => Releases::built_in()?,
+        };
         let options = FetchOptions {
             http: http::Options {
                 ca_files: sources.ca_file.clone(),
@@ -50,7 +62,25 @@ impl<'a> Setting<'a> {
             report: &context.report,
             profile,
             fetcher: Fetcher::new(store.clone(), context.report.clone(), options),
+            releases,
+            builtin: Builtin::installed(),
+            local,
             sources,
+        })
+    }
+
+    /// What brings releases.
+    pub fn provider(&self) -> Result<Provider<'_>> {
+        let vendor = self.sources.vendor.as_ref();
+        let vendor = vendor.map(|vendor| std::path::absolute(vendor).io("finding", vendor));
+        Ok(Provider {
+            store: self.store,
+            report: self.report,
+            fetcher: &self.fetcher,
+            releases: &self.releases,
+            local: &self.local,
+            builtin: &self.builtin,
+            vendor: vendor.transpose()?,
         })
     }
 
@@ -142,6 +172,8 @@ impl<'a> Setting<'a> {
                 lock.architecture.insert((*architecture).to_owned(), pinned);
             } else if let Some(pinned) = lock.architecture.get_mut(*architecture) {
                 self.renew_files(pinned, &path, locked)?;
+                let provider = self.provider()?;
+                provider.take_local(&pinned.component, architecture)?;
             }
         }
         if found.as_ref() != Some(&lock) {
@@ -159,18 +191,23 @@ impl<'a> Setting<'a> {
         before: Option<&Pinned>,
         keep: &Keep,
     ) -> Result<Pinned> {
-        let mirrors = self.mirrors()?;
-        self.resolver(&mirrors)
+        let (mirrors, provider) = (self.mirrors()?, self.provider()?);
+        self.resolver(&mirrors, &provider)
             .resolve(self.profile, architecture, before, keep)
     }
 
     /// What resolves profiles.
-    pub fn resolver<'b>(&'b self, mirrors: &'b Mirrors) -> Resolver<'b> {
+    pub fn resolver<'b>(
+        &'b self,
+        mirrors: &'b Mirrors,
+        releases: &'b Provider<'b>,
+    ) -> Resolver<'b> {
         Resolver {
             store: self.store,
             report: self.report,
             fetcher: &self.fetcher,
             mirrors,
+            releases,
             keyring: &self.sources.keyring,
             ignore_valid_until: self.sources.ignore_valid_until,
             now: Timestamp::now(),
@@ -194,6 +231,35 @@ impl<'a> Setting<'a> {
         pinned.file = files;
         Ok(())
     }
+}
+
+/// Local files must be for releases that the profile takes, and for one architecture.
+fn check_local(local: &LocalReleases, profile: &Profile, architectures: &[&str]) -> Result<()> {
+    let wanted: Vec<_> = profile.releases().iter().map(|one| one.name).collect();
+    for (name, architecture) in local.names() {
+        if !wanted.contains(&name) {
+            let message =
+                format!("`--component {name}`: the profile takes no release of that name");
+            let error = Error::new(Kind::Usage, message);
+            return Err(match nearest(name, wanted.iter().copied()) {
+                Some(nearest) => error.hint(format!("did you mean `{nearest}`?")),
+                None if wanted.is_empty() => error
+                    .hint("it takes none: see `source` in `[kubelet]`, `[containerd]` and others"),
+                None => error.hint(format!("it takes {}", wanted.join(", "))),
+            });
+        }
+        if architecture.is_none() && architectures.len() > 1 {
+            let message = format!(
+                "`--component {name}`: a file is for one architecture, and this is for {}",
+                architectures.join(" and ")
+            );
+            return Err(Error::new(Kind::Usage, message).hint(format!(
+                "write it like `--component {name}:{}=FILE`",
+                architectures[0]
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// The architectures that were asked for, or the profile's.
@@ -248,6 +314,11 @@ fn not_locked(path: &Path, exists: bool) -> Error {
 /// Where a package stands in a vendor folder.
 pub(super) fn vendored(archive: &str, path: &str) -> PathBuf {
     Path::new("pool").join(archive).join(path)
+}
+
+/// Where a component stands in a vendor folder.
+pub(super) fn vendored_component(digest: &Digest) -> PathBuf {
+    Path::new(release::VENDORED).join(digest.hex())
 }
 
 /// Where a local file stands in a vendor folder.

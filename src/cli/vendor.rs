@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::args::Vendor;
-use super::sources::{Setting, architectures, existing_lock, lock_path, vendored, vendored_file};
+use super::sources::{
+    Setting, architectures, existing_lock, lock_path, vendored, vendored_component, vendored_file,
+};
 use super::{Context, Outcome};
 use crate::build::Builder;
 use crate::digest::Digest;
@@ -23,16 +25,25 @@ pub(super) fn run(context: &Context, arguments: &Vendor) -> Result<Outcome> {
     let architectures = architectures(&profile, &arguments.subject.arch)?;
     let store = context.store()?;
     let _use = store.in_use()?;
-    let setting = Setting::new(context, &store, &profile, &arguments.sources)?;
+    let setting = Setting::new(
+        context,
+        &store,
+        &profile,
+        &arguments.sources,
+        &architectures,
+    )?;
     let lock = existing_lock(&lock_path(&arguments.subject))?;
     let mirrors = || setting.mirrors();
+    let releases = setting.provider()?;
     let builder = Builder {
         store: &store,
         report: &context.report,
         fetcher: &setting.fetcher,
         mirrors: &mirrors,
+        releases: &releases,
         sandbox: Mode::Auto,
         threads: context.threads(),
+        accept_findings: None,
     };
     let mut wanted = BTreeMap::new();
     for architecture in &architectures {
@@ -42,7 +53,8 @@ pub(super) fn run(context: &Context, arguments: &Vendor) -> Result<Outcome> {
         })?;
         lock::verify_files(&store, pinned, &profile.local_files())?;
         builder.fetch(pinned)?;
-        name_all(pinned, &mut wanted);
+        releases.fetch(&pinned.component, architecture)?;
+        name_all(&store, pinned, &mut wanted)?;
     }
     let (files, bytes) = copy_all(context, &store, &arguments.output, &wanted)?;
     let output = arguments.output.display();
@@ -60,16 +72,29 @@ pub(super) fn run(context: &Context, arguments: &Vendor) -> Result<Outcome> {
 }
 
 /// Where each pinned input stands in the folder.
-fn name_all(pinned: &Pinned, wanted: &mut BTreeMap<PathBuf, (Digest, u64)>) {
+fn name_all(
+    store: &Store,
+    pinned: &Pinned,
+    wanted: &mut BTreeMap<PathBuf, (Digest, u64)>,
+) -> Result<()> {
     for package in &pinned.package {
         if package.archive != LOCAL {
             let place = vendored(&package.archive, &package.path);
             wanted.insert(place, (package.digest, package.size));
         }
     }
+    for component in &pinned.component {
+        let path = store.blob_path(&component.digest);
+        let size = fs::metadata(&path).io("looking at", &path)?.len();
+        wanted.insert(
+            vendored_component(&component.digest),
+            (component.digest, size),
+        );
+    }
     for file in &pinned.file {
         wanted.insert(vendored_file(&file.digest), (file.digest, file.size));
     }
+    Ok(())
 }
 
 fn copy_all(

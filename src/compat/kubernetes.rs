@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use jiff::civil::Date;
 use serde::Deserialize;
 
 use super::containerd::Row;
@@ -23,18 +24,85 @@ struct Table {
 pub struct Minor {
     /// 34 of 1.34.
     pub minor: u32,
+    /// The day of its first release.
+    pub released: Date,
+    /// The last day of its support, where it is known.
+    pub ended: Option<Date>,
     pause: String,
     /// The versions of the CRI API that kubelet speaks.
     pub cri: Vec<String>,
-    containerd: Vec<Version>,
-    /// Whether kubelet merges a directory of configuration files.
+    /// By line of containerd the first release that is published to go with it.
+    pub containerd: Vec<Version>,
+    /// What kubelet makes of a directory of configuration files.
     #[serde(default)]
-    pub config_drop_ins: bool,
+    pub config_drop_ins: DropIns,
     /// Whether kubelet does not start on cgroup v1 unless told to.
     #[serde(default)]
     pub refuses_cgroup_v1: bool,
+    /// Whether kubelet asks the runtime for the cgroup driver.
+    #[serde(default)]
+    pub driver_from_cri: DriverFromCri,
+    /// How many minors kubelet may be behind the API server.
+    pub older_by: u32,
+    /// The crictl that it was tested with, where that is known.
+    pub crictl: Option<Version>,
+    /// The network plug-ins that it was tested with, where that is known.
+    pub cni: Option<Version>,
+    /// The least network plug-ins that kubelet's package asks for.
+    pub cni_package: Option<Version>,
+    /// What else one should know.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// Where this was read.
     pub source: String,
+}
+
+/// What kubelet makes of a directory of configuration files (`--config-dir`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DropIns {
+    /// It knows none.
+    #[default]
+    None,
+    /// It exits unless [`ALPHA_DROP_INS`] is in its environment, and files reset
+    /// fields that they do not name.
+    Alpha,
+    /// It merges them.
+    Usable,
+    /// It merges them, by promise.
+    Stable,
+}
+
+/// The variable without which kubelets with [`DropIns::Alpha`] exit.
+pub const ALPHA_DROP_INS: &str = "KUBELET_CONFIG_DROPIN_DIR_ALPHA";
+
+impl DropIns {
+    /// Whether drop-ins can be relied upon.
+    #[must_use]
+    pub fn are_usable(self) -> bool {
+        matches!(self, Self::Usable | Self::Stable)
+    }
+}
+
+/// Whether kubelet asks the runtime for the cgroup driver (KEP 4033).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DriverFromCri {
+    /// It does not.
+    #[default]
+    No,
+    /// Where a feature gate is set.
+    Alpha,
+    /// Unless a feature gate is cleared.
+    Beta,
+    /// Always.
+    Stable,
+}
+
+/// Every known minor, rising.
+#[must_use]
+pub fn minors() -> &'static [Minor] {
+    &TABLE.minor
 }
 
 /// The row of a minor; none for one that is older than all known.
@@ -56,37 +124,38 @@ impl Minor {
         pause(&self.pause)
     }
 
+    /// The tag of [`Self::pause`].
+    #[must_use]
+    pub fn pause_tag(&self) -> &str {
+        &self.pause
+    }
+
+    /// Whether kubelet runs pods through Docker unless told otherwise.
+    #[must_use]
+    pub fn has_dockershim(&self) -> bool {
+        super::kubelet::required(self.minor).next().is_some()
+    }
+
+    /// Whether it is supported on a day; nothing where that is not known.
+    #[must_use]
+    pub fn is_supported(&self, day: Date) -> Option<bool> {
+        match self.ended {
+            _ if day < self.released => Some(false),
+            Some(ended) => Some(day <= ended),
+            None => None,
+        }
+    }
+
     /// Whether kubelet and this containerd have a version of the CRI API in common.
     #[must_use]
     pub fn speaks_with(&self, containerd: &Row) -> bool {
         self.cri.iter().any(|api| containerd.cri.contains(api))
     }
-
-    /// Whether the pair stands in the published table; where it does not, the
-    /// releases of containerd that do.
-    ///
-    /// # Errors
-    /// The first release of each line that stands in the table.
-    pub fn published_with(&self, containerd: Version) -> Result<(), &[Version]> {
-        let line = containerd.line();
-        let of_line = self.containerd.iter().find(|row| row.line() == line);
-        let fits = match (of_line, self.containerd.last()) {
-            (Some(first), _) => *first <= containerd,
-            (None, Some(last)) => last.line() < line,
-            (None, None) => true,
-        };
-        if fits { Ok(()) } else { Err(&self.containerd) }
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::containerd;
     use super::*;
-
-    fn version(text: &str) -> Version {
-        text.parse().unwrap()
-    }
 
     #[test]
     fn the_table_is_whole() {
@@ -94,6 +163,9 @@ mod tests {
         assert_eq!(numbers, (18..=37).collect::<Vec<_>>());
         for row in &TABLE.minor {
             assert!(row.containerd.is_sorted() && !row.source.is_empty());
+            assert!(row.ended.is_none_or(|ended| row.released < ended));
+            // Known until some minor, and of none after.
+            assert_eq!(row.ended.is_some(), row.minor <= 31);
         }
     }
 
@@ -107,23 +179,25 @@ mod tests {
     }
 
     #[test]
-    fn pairs() {
-        let speaks = |number, text| {
-            let containerd = containerd::line(version(text)).unwrap().row;
-            minor(number).unwrap().row.speaks_with(containerd)
-        };
-        assert!(speaks(20, "1.6.20"));
-        assert!(!speaks(22, "2.1.9"));
-        assert!(speaks(23, "2.1.9"));
-        assert!(speaks(36, "1.7.24"));
-        let published = |number, text| {
+    fn drop_ins_grow_up() {
+        let of = |number| minor(number).unwrap().row.config_drop_ins;
+        assert_eq!(of(27), DropIns::None);
+        assert_eq!(of(29), DropIns::Alpha);
+        assert!(!of(29).are_usable() && of(30).are_usable() && of(35).are_usable());
+        assert_eq!(of(35), DropIns::Stable);
+    }
+
+    #[test]
+    fn support_where_it_is_known() {
+        let supported = |number, day: &str| {
             let row = minor(number).unwrap().row;
-            row.published_with(version(text)).is_ok()
+            row.is_supported(day.parse().unwrap())
         };
-        assert!(published(33, "1.7.24"));
-        assert!(!published(33, "1.7.23"));
-        assert!(!published(36, "1.7.34"));
-        assert!(published(36, "2.4.0"));
-        assert!(published(20, "1.6.20"));
+        assert_eq!(supported(20, "2022-02-28"), Some(true));
+        assert_eq!(supported(20, "2022-03-01"), Some(false));
+        assert_eq!(supported(36, "2026-01-01"), Some(false));
+        assert_eq!(supported(36, "2026-06-01"), None);
+        assert!(minor(23).unwrap().row.has_dockershim());
+        assert!(!minor(24).unwrap().row.has_dockershim());
     }
 }

@@ -8,10 +8,23 @@
 //! ([`Known::newer`] says so, and a build warns); one that is older than all is
 //! refused by whoever asks.
 
+//!
+//! - [`containerd`]: lines (config versions read and refused, CRI, support, unit,
+//!   sandbox image), every key of its configuration ([`containerd::reading`] says what
+//!   becomes of one, [`containerd::Setting::value`] what a file sets), known faults.
+//! - [`kubernetes`]: minors (pause, CRI, published containerd, drop-ins, cgroups, dates).
+//! - [`kubelet`]: flags and fields of its configuration, with defaults.
+//! - [`crictl`], [`hosts`] (hosts.toml), [`companions`] (runc's options, types of
+//!   runtime, snapshotters, network plug-ins), [`docker`] (daemon.json).
+
+pub mod companions;
 pub mod containerd;
 pub mod crictl;
+pub mod docker;
+pub mod hosts;
 pub mod kubelet;
 pub mod kubernetes;
+pub mod pairs;
 pub mod version;
 
 pub use version::Version;

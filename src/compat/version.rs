@@ -71,6 +71,18 @@ impl fmt::Display for Version {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Line(pub u32, pub u32);
 
+impl Line {
+    /// Its first release.
+    #[must_use]
+    pub fn first(self) -> Version {
+        Version {
+            major: self.0,
+            minor: self.1,
+            patch: 0,
+        }
+    }
+}
+
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.0, self.1)

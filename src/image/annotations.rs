@@ -12,8 +12,14 @@ pub const PROFILE: &str = "io.nodelith.profile";
 pub const LOCK: &str = "io.nodelith.lock";
 /// The Kubernetes version, on manifests.
 pub const KUBERNETES: &str = "io.nodelith.kubernetes";
-/// Where crictl comes from if not from upstream (`builtin`), on manifests.
+/// Where crictl comes from if not from upstream (`builtin`, `file`), on manifests.
 pub const CRICTL: &str = "io.nodelith.crictl";
+/// What a preloaded pause image is made from if it is a stand-in, on manifests.
+pub const PAUSE: &str = "io.nodelith.pause";
+/// The releases in the node, `NAME=VERSION@DIGEST` with commas between, on manifests.
+pub const COMPONENTS: &str = "io.nodelith.components";
+/// Why errors that the build's check found were accepted, on manifests.
+pub const ACCEPTED: &str = "io.nodelith.accepted-findings";
 /// A layer's id in the plan, on layer descriptors.
 pub const LAYER: &str = "io.nodelith.layer";
 /// The number of a layer's entries other than directories, on layer descriptors.
@@ -23,10 +29,14 @@ pub const LAYER_SIZE: &str = "io.nodelith.layer.size";
 
 /// The tag, on a layout's descriptors.
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// The full reference, on an archive's descriptors: containerd gives the image this name.
+pub const IMAGE_NAME: &str = "io.containerd.image.name";
 /// The image's time (RFC 3339), on manifests.
 pub const CREATED: &str = "org.opencontainers.image.created";
 /// The image's id, on manifests.
 pub const TITLE: &str = "org.opencontainers.image.title";
+/// What the image is, in words, on manifests.
+pub const DESCRIPTION: &str = "org.opencontainers.image.description";
 /// The image's version, on manifests.
 pub const VERSION: &str = "org.opencontainers.image.version";
 
@@ -51,7 +61,22 @@ pub const ALL: &[(&str, &str, &str)] = &[
     (
         CRICTL,
         "manifest",
-        "where crictl comes from, if not from upstream",
+        "`builtin` (it is `nodelith-crictl`) or `file`, where crictl is not upstream's",
+    ),
+    (
+        COMPONENTS,
+        "manifest",
+        "the releases in the node: `NAME=VERSION@DIGEST`, with commas between",
+    ),
+    (
+        PAUSE,
+        "manifest",
+        "what the pause image in the node is made from, where it is a stand-in",
+    ),
+    (
+        ACCEPTED,
+        "manifest",
+        "why errors that the build's check found were accepted, if there were any",
     ),
     (LAYER, "layer descriptor", "the layer's id in the plan"),
     (

@@ -19,6 +19,23 @@ pub struct ImageSpec {
     pub labels: BTreeMap<String, String>,
     /// Annotations of the manifest.
     pub annotations: BTreeMap<String, String>,
+    /// What runs when it is a container.
+    pub run: Run,
+}
+
+/// What runs when an image is a container.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Run {
+    /// The init system: a node's root, which is made to boot.
+    #[default]
+    Init,
+    /// One program.
+    Program {
+        /// Its path and arguments.
+        entrypoint: Vec<String>,
+        /// Its user and group, as numbers.
+        user: String,
+    },
 }
 
 impl ImageSpec {
@@ -47,14 +64,21 @@ pub fn encode(spec: &ImageSpec, layers: &[LayerBlob]) -> Result<Vec<u8>> {
         .map(|layer| json!({"created": created, "created_by": format!("nodelith {}", layer.id)}))
         .collect();
     let diff_ids: Vec<_> = layers.iter().map(|layer| layer.diff_id).collect();
-    // A node's root boots; as a container, its init system is what there is to run.
     let mut config = Map::new();
     config.insert(
         "Env".into(),
         json!(["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]),
     );
-    config.insert("Cmd".into(), json!(["/sbin/init"]));
-    config.insert("StopSignal".into(), json!("SIGRTMIN+3")); // systemd(1): halt
+    match &spec.run {
+        Run::Init => {
+            config.insert("Cmd".into(), json!(["/sbin/init"]));
+            config.insert("StopSignal".into(), json!("SIGRTMIN+3")); // systemd(1): halt
+        }
+        Run::Program { entrypoint, user } => {
+            config.insert("Entrypoint".into(), json!(entrypoint));
+            config.insert("User".into(), json!(user));
+        }
+    }
     if !spec.labels.is_empty() {
         config.insert("Labels".into(), json!(spec.labels));
     }

@@ -24,7 +24,7 @@ use crate::layer::FORMAT;
 use crate::store::Store;
 
 /// The file that marks a layout, and what stands in it.
-const MARK: (&str, &str) = ("oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);
+pub(super) const MARK: (&str, &str) = ("oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);
 
 /// The greatest JSON document that is read.
 pub(super) const MAX_JSON: u64 = 8 << 20;

@@ -4,6 +4,7 @@
 //! config       what the image is: architecture, time, diff IDs, history
 //! manifest     config and layers by digest; several architectures make an index
 //! layout       writes an image layout, complete or not at all
+//! archive      the same in one file, which a node carries
 //! read         opens a layout or archive, ours or another's
 //! source       where blobs are, and reading them verified
 //! contents     all documents and blobs of an image, to hand it on whole
@@ -11,6 +12,7 @@
 //! ```
 
 pub mod annotations;
+pub mod archive;
 pub mod config;
 pub mod contents;
 pub mod layout;
@@ -18,7 +20,7 @@ pub mod manifest;
 pub mod read;
 pub mod source;
 
-pub use config::ImageSpec;
+pub use config::{ImageSpec, Run};
 pub use manifest::{Built, assemble};
 pub use read::Image;
 

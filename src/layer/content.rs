@@ -100,6 +100,20 @@ impl Cursor {
     }
 }
 
+/// The bytes of a small file, wherever its content is; `path` is where it stands in its tree.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read_file(store: &Store, path: &TreePath, content: &Content) -> Result<Vec<u8>> {
+    Contents::new(store).with(path, content, |reader| {
+        let mut bytes = Vec::new();
+        reader
+            .read_to_end(&mut bytes)
+            .io("reading", path.as_path())?;
+        Ok(bytes)
+    })
+}
+
 /// Reads the members of a layer in the store.
 pub fn read_layer(store: &Store, layer: Digest) -> Result<Reader<Box<dyn Read + Send>>> {
     let file = store.open_blob(&layer)?;

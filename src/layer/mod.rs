@@ -20,6 +20,7 @@ pub mod tar;
 pub mod untar;
 
 pub use compress::Compression;
+pub use content::read_file;
 pub use make::{LayerBlob, key, make, make_all, refilter};
 pub use plan::{Plan, PlannedLayer, plan};
 

@@ -49,16 +49,7 @@ impl<W: Write> Writer<W> {
     /// a device number out of range), its content is shorter or longer than its
     /// size, or reading or writing fails.
     pub fn append(&mut self, path: &TreePath, entry: &Entry, content: &mut dyn Read) -> Result<()> {
-        let (header, pax) = encode(path, entry)?;
-        if !pax.is_empty() {
-            let mut extension = Header::new(PAX_NAME, b'x');
-            extension.octal(100, 8, 0o644);
-            extension.octal(124, 12, pax.len() as u64);
-            self.write(path, &extension.sealed())?;
-            self.write(path, &pax)?;
-            self.pad(path, pax.len() as u64)?;
-        }
-        self.write(path, &header.sealed())?;
+        self.write(path, &head(path, entry)?)?;
         if let Node::File { size, .. } = entry.node {
             self.copy(path, size, content)?;
             self.pad(path, size)?;
@@ -111,6 +102,25 @@ impl<W: Write> Writer<W> {
             left -= got as u64;
         }
     }
+}
+
+/// All that stands before an entry's content: whole blocks.
+///
+/// # Errors
+/// As [`Writer::append`].
+pub fn head(path: &TreePath, entry: &Entry) -> Result<Vec<u8>> {
+    let (header, pax) = encode(path, entry)?;
+    let mut bytes = Vec::with_capacity(BLOCK);
+    if !pax.is_empty() {
+        let mut extension = Header::new(PAX_NAME, b'x');
+        extension.octal(100, 8, 0o644);
+        extension.octal(124, 12, pax.len() as u64);
+        bytes.extend(extension.sealed());
+        bytes.extend(pax);
+        bytes.resize(bytes.len().next_multiple_of(BLOCK), 0);
+    }
+    bytes.extend(header.sealed());
+    Ok(bytes)
 }
 
 /// The header block of an entry, and its PAX records (often none).

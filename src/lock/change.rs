@@ -4,29 +4,46 @@ use std::collections::BTreeMap;
 
 use super::Pinned;
 
-/// One package or file that is not the same in both.
+/// One package, release or file that is not the same in both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// Name of the package, or path of the file.
+    /// Name of the package or release, or path of the file.
     pub name: String,
-    /// Version before (for files: the digest); none when it is new.
+    /// Version before (for files the digest, as for releases of the same version);
+    /// none when it is new.
     pub before: Option<String>,
     /// Version after; none when it is gone.
     pub after: Option<String>,
 }
 
-/// The changes from `before` to `after`, sorted by name, packages first.
+/// The changes from `before` to `after`: packages, releases, files, each sorted by name.
 #[must_use]
 pub fn changes(before: Option<&Pinned>, after: &Pinned) -> Vec<Change> {
     let packages = compare(
         &before.map(package_versions).unwrap_or_default(),
         &package_versions(after),
     );
+    let mut releases = compare(
+        &before.map(release_versions).unwrap_or_default(),
+        &release_versions(after),
+    );
+    for change in &mut releases {
+        let versions = [&mut change.before, &mut change.after];
+        let [before, after] = versions
+            .each_ref()
+            .map(|text| text.as_deref().and_then(version));
+        // Of the same version only the digest tells them apart.
+        if before != after {
+            for text in versions {
+                *text = text.as_deref().and_then(version).map(str::to_owned);
+            }
+        }
+    }
     let files = compare(
         &before.map(file_digests).unwrap_or_default(),
         &file_digests(after),
     );
-    packages.into_iter().chain(files).collect()
+    packages.into_iter().chain(releases).chain(files).collect()
 }
 
 fn package_versions(pinned: &Pinned) -> BTreeMap<String, String> {
@@ -34,6 +51,18 @@ fn package_versions(pinned: &Pinned) -> BTreeMap<String, String> {
     packages
         .map(|package| (package.name.clone(), package.version.clone()))
         .collect()
+}
+
+/// Version and digest, by name.
+fn release_versions(pinned: &Pinned) -> BTreeMap<String, String> {
+    let components = pinned.component.iter();
+    components
+        .map(|one| (one.name.clone(), format!("{} {}", one.version, one.digest)))
+        .collect()
+}
+
+fn version(text: &str) -> Option<&str> {
+    text.split_whitespace().next()
 }
 
 fn file_digests(pinned: &Pinned) -> BTreeMap<String, String> {

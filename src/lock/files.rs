@@ -119,6 +119,7 @@ mod tests {
             source_date_epoch: 0,
             release: Vec::new(),
             package: Vec::new(),
+            component: Vec::new(),
             file: local_files(&named).unwrap(),
         };
         verify_files(&store, &pinned, &named).unwrap();

@@ -7,6 +7,7 @@
 //! The format is described in `docs/formats/lock.md`.
 
 mod change;
+mod components;
 mod files;
 mod outdated;
 mod resolve;
@@ -23,9 +24,10 @@ use crate::error::{Context, Error, Kind, Place, Result};
 use crate::layer::FORMAT;
 use crate::store;
 
+pub use crate::source::release::Component;
 pub use change::{Change, changes};
 pub use files::{local_files, verify_files};
-pub use outdated::{Newer, outdated};
+pub use outdated::{Newer, outdated, outdated_releases};
 pub use resolve::{Keep, Resolver, selection};
 
 /// Everything that a profile's builds read, by architecture.
@@ -54,6 +56,9 @@ pub struct Pinned {
     /// Every package, sorted by name.
     #[serde(default)]
     pub package: Vec<Package>,
+    /// Every release that the profile takes, sorted by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub component: Vec<Component>,
     /// Every local file that the profile names, sorted by path.
     #[serde(default)]
     pub file: Vec<PinnedFile>,
@@ -191,6 +196,7 @@ pub fn default_path(profile: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::release::Origin;
 
     #[test]
     fn a_lock_survives_writing() {
@@ -217,11 +223,34 @@ mod tests {
                 size: 1,
                 digest: Digest::of(b"deb"),
             }],
+            component: vec![Component {
+                name: "kubelet".into(),
+                version: "1.36.4".into(),
+                source: Origin::Release,
+                digest: Digest::of(b"kubelet"),
+                size: None,
+            }],
             file: Vec::new(),
         };
         lock.architecture.insert("amd64".into(), pinned);
         lock.write(&path).unwrap();
         assert_eq!(Lock::read(&path).unwrap(), Some(lock));
+    }
+
+    #[test]
+    fn a_lock_of_before_there_were_components_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("node.lock.toml");
+        let text = format!(
+            "format = 1\nprofile = \"node\"\n[architecture.amd64]\nselection = \"{}\"\nsource-date-epoch = 1\n",
+            Digest::of(b"")
+        );
+        fs::write(&path, text).unwrap();
+        let lock = Lock::read(&path).unwrap().unwrap();
+        assert!(lock.architecture["amd64"].component.is_empty());
+        // Written again it is as before.
+        lock.write(&path).unwrap();
+        assert!(!fs::read_to_string(&path).unwrap().contains("component"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{LOCAL, Lock, Package, Pinned, Release, files};
+use super::{LOCAL, Lock, Package, Pinned, Release, components, files};
 use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Result};
 use crate::profile::value::LocalFile;
@@ -20,6 +20,7 @@ use crate::source::debian::choice::package::Package as Candidate;
 use crate::source::debian::choice::solve::{self, Request};
 use crate::source::debian::root::deb::Deb;
 use crate::source::fetch::{Download, Fetcher};
+use crate::source::release::Provider;
 use crate::store::Store;
 
 /// Which locked versions stay as they are.
@@ -43,6 +44,8 @@ pub struct Resolver<'a> {
     pub fetcher: &'a Fetcher,
     /// Where the archives are.
     pub mirrors: &'a Mirrors,
+    /// Where releases are.
+    pub releases: &'a Provider<'a>,
     /// Keyring files that replace the host's.
     pub keyring: &'a [PathBuf],
     /// Whether releases past their `Valid-Until` are accepted.
@@ -64,6 +67,8 @@ impl Resolver<'_> {
         keep: &Keep,
     ) -> Result<Pinned> {
         let debian = debian(profile)?;
+        let locked = before.map_or(&[][..], |before| &before.component);
+        let component = components::components(self.releases, profile, architecture, locked, keep)?;
         let (mut universe, release) = self.universe(profile, architecture)?;
         let locals = self.add_local_packages(&mut universe, debian)?;
         if let Some(before) = before {
@@ -85,6 +90,7 @@ impl Resolver<'_> {
             source_date_epoch: epoch(&release),
             release: release.into_iter().map(|(release, _)| release).collect(),
             package,
+            component,
             file: files::local_files(&profile.local_files())?,
         })
     }
@@ -318,13 +324,15 @@ fn released<'a>(
         )
     };
     let locked: BTreeSet<&str> = before.package.iter().map(|one| one.name.as_str()).collect();
-    if let Some(unknown) = names.iter().find(|name| !locked.contains(name.as_str())) {
+    let component = |name: &str| before.component.iter().any(|one| one.name == name);
+    let names = names.iter().filter(|name| !component(name));
+    if let Some(unknown) = names.clone().find(|name| !locked.contains(name.as_str())) {
         return Err(
             Error::new(Kind::Usage, format!("`{unknown}` is not in the lock"))
                 .hint("`nodelith lock --update` without names renews everything"),
         );
     }
-    let sources: BTreeSet<String> = names.iter().map(|name| source(name)).collect();
+    let sources: BTreeSet<String> = names.map(|name| source(name)).collect();
     Ok(locked
         .into_iter()
         .filter(|name| sources.contains(&source(name)))

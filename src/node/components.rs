@@ -1,12 +1,14 @@
 //! The versions of what runs pods, which are known once a profile is locked.
 
 use crate::compat::Version;
+use crate::digest::Digest;
 use crate::profile::Profile;
 use crate::profile::file::{CrictlSource, KubeletSource, ReleaseSource};
 use crate::profile::value::PackageChoice;
+use crate::tree::Content;
 
 /// Which of the programs that Nodelith configures are in the node, and in what version.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Components {
     /// containerd's.
     pub containerd: Option<Version>,
@@ -14,6 +16,34 @@ pub struct Components {
     pub kubelet: Option<Version>,
     /// crictl's, where it is upstream's.
     pub crictl: Option<Version>,
+    /// The programs that come as releases.
+    pub programs: Vec<Program>,
+}
+
+/// A release in the node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// The component of its files, and its layer's id: `release:kubelet`.
+    pub component: String,
+    /// Its name in the table of releases: `kubelet`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The digest of what was published.
+    pub digest: Digest,
+    /// Its files.
+    pub files: Vec<ProgramFile>,
+}
+
+/// A file of a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgramFile {
+    /// Its absolute path in the node.
+    pub path: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Where its bytes are.
+    pub content: Content,
 }
 
 impl Components {
@@ -52,6 +82,24 @@ impl Components {
             containerd,
             kubelet,
             crictl,
+            programs: Vec::new(),
         }
+    }
+
+    /// The same with these releases, whose versions are known to the last number.
+    #[must_use]
+    pub fn with(mut self, programs: Vec<Program>) -> Self {
+        for program in &programs {
+            let version = program.version.parse().ok();
+            match program.name.as_str() {
+                "containerd" | "containerd-static" => self.containerd = version,
+                "kubelet" => self.kubelet = version,
+                // A built-in one has Nodelith's version, which says nothing of crictl's.
+                "crictl" if program.component.starts_with("release:") => self.crictl = version,
+                _ => {}
+            }
+        }
+        self.programs = programs;
+        self
     }
 }

@@ -8,10 +8,15 @@ use super::draft::Draft;
 use super::yaml;
 use crate::compat::crictl;
 use crate::error::Result;
+use crate::profile::file::CrictlSource;
 
 const PATH: &str = "etc/crictl.yaml";
+const PROGRAM: &str = "usr/bin/crictl";
+/// Tells whoever finds the built-in crictl what it is.
+const ABOUT: &str = "usr/share/doc/nodelith-crictl/README";
 
 pub(super) fn configure(draft: &mut Draft<'_>, components: &Components) -> Result<()> {
+    program(draft, components)?;
     if components.containerd.is_none() {
         return Ok(());
     }
@@ -34,4 +39,39 @@ pub(super) fn configure(draft: &mut Draft<'_>, components: &Components) -> Resul
     }
     draft.text(PATH, &yaml::document(&map));
     Ok(())
+}
+
+/// The program, where it is a local file; what is to be said of it, where it is not
+/// upstream's.
+fn program(draft: &mut Draft<'_>, components: &Components) -> Result<()> {
+    let crictl = &draft.profile.crictl;
+    match (crictl.source, &crictl.file) {
+        (Some(CrictlSource::File), Some(file)) => {
+            let content = draft.local.content(file);
+            let (size, content) =
+                content.map_err(|error| draft.locate(error, &["crictl", "file"], ""))?;
+            draft.program("crictl", PROGRAM, size, content);
+            draft.set("crictl.file", format!("{size} bytes from {file}"));
+        }
+        (Some(CrictlSource::Builtin), _) => {
+            let programs = &components.programs;
+            let program = programs.iter().find(|program| program.name == "crictl");
+            if let Some(program) = program {
+                draft.text(ABOUT, &about(&program.version));
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn about(version: &str) -> String {
+    format!(
+        "\
+/{PROGRAM} is nodelith-crictl {version}, a small client of the container
+runtime interface that comes with Nodelith. It is not the crictl of
+kubernetes-sigs/cri-tools: it has that program's most used commands, with the
+same names and flags, and no others.
+"
+    )
 }

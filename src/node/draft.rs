@@ -102,6 +102,15 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// A file that is no setting and seldom changes: a component of its own, which
+    /// has its own layer.
+    pub(super) fn part(&mut self, component: &str, path: &str, size: u64, content: Content) {
+        self.file(path, size, content, Access::root(0o644));
+        if let Some(entry) = self.result.entries.get_mut(path.as_bytes()) {
+            entry.component = component.into();
+        }
+    }
+
     fn entry(&mut self, path: &str, node: Node, access: Access) {
         let entry = Entry {
             node,

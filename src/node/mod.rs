@@ -20,8 +20,10 @@ mod der;
 mod draft;
 pub mod facts;
 mod files;
+mod images;
 mod kubelet;
 mod pairs;
+mod programs;
 mod proxy;
 mod system;
 mod units;
@@ -30,11 +32,12 @@ mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::profile::Profile;
 use crate::profile::value::LocalFile;
-use crate::tree::{Content, Entry, TreePath};
-pub use components::Components;
+use crate::tree::{Content, Entry, Tree, TreePath};
+pub use components::{Components, Program, ProgramFile};
 use draft::Draft;
 pub use facts::RootFacts;
 
@@ -58,7 +61,20 @@ pub struct Configuration {
     pub warnings: BTreeSet<String>,
 }
 
-/// Where the local files of a profile are read.
+/// An image that a node carries, as an OCI archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Archive {
+    /// The archive's length in bytes.
+    pub size: u64,
+    /// Where its bytes are.
+    pub content: Content,
+    /// The digest of the image's manifest.
+    pub manifest: Digest,
+    /// What it is made from, if it only stands in for the image of that name.
+    pub stand_in: Option<String>,
+}
+
+/// Where the local files of a profile are read, and the images that its node carries.
 pub trait LocalFiles {
     /// The file's length in bytes, and where its bytes are.
     ///
@@ -71,6 +87,12 @@ pub trait LocalFiles {
     /// # Errors
     /// When it cannot be read, or is not what the lock says.
     fn read(&self, file: &LocalFile) -> Result<Vec<u8>>;
+
+    /// The archive of the image with this full reference.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be made.
+    fn archive(&self, reference: &str) -> Result<Archive>;
 }
 
 /// Local files as they are on disk, held against nothing.
@@ -99,6 +121,11 @@ impl LocalFiles for OnDisk {
         }
         std::fs::read(file.absolute()).map_err(|error| unreadable(file, &error))
     }
+
+    fn archive(&self, reference: &str) -> Result<Archive> {
+        let message = format!("there is no archive of the image `{reference}`");
+        Err(Error::new(Kind::Resolve, message))
+    }
 }
 
 fn unreadable(file: &LocalFile, error: &std::io::Error) -> Error {
@@ -107,6 +134,17 @@ fn unreadable(file: &LocalFile, error: &std::io::Error) -> Error {
         std::io::ErrorKind::NotFound => result.with_kind(Kind::Usage),
         _ => result,
     }
+}
+
+/// Whether the versions of `components` go together, as far as it can be told before
+/// there is a root.
+///
+/// # Errors
+/// As those of [`configure`].
+pub fn check(profile: &Profile, components: &Components) -> Result<()> {
+    let (tree, texts) = (Tree::default(), BTreeMap::new());
+    let facts = RootFacts::new(&tree, &texts);
+    pairs::check(&mut Draft::new(profile, &facts, &OnDisk), components)
 }
 
 /// Makes the profile's own part of the node on `architecture` (Debian's name), for
@@ -131,10 +169,12 @@ pub fn configure(
     certificates::configure(&mut draft)?;
     proxy::configure(&mut draft)?;
     pairs::check(&mut draft, components)?;
+    programs::configure(&mut draft, components);
     containerd::configure(&mut draft, components)?;
-    cni::configure(&mut draft, components);
+    cni::configure(&mut draft, components)?;
     crictl::configure(&mut draft, components)?;
     kubelet::configure(&mut draft, components)?;
+    images::configure(&mut draft, components)?;
     files::configure(&mut draft, &accounts)?;
     // Last: units may have been given as files.
     units::configure(&mut draft)?;

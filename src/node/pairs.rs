@@ -2,8 +2,10 @@
 
 use super::components::Components;
 use super::draft::Draft;
+use crate::compat::pairs::Fit;
 use crate::compat::{Known, Version, containerd, kubernetes};
 use crate::error::Result;
+use crate::profile::file::ReleaseSource;
 
 /// Packages that bring the Docker daemon.
 const DOCKER: [&str; 4] = ["docker.io", "docker-ce", "docker-engine", "moby-engine"];
@@ -42,9 +44,9 @@ fn docker(draft: &Draft<'_>) -> Result<()> {
 
 /// The row of the node's containerd.
 pub(super) fn line(draft: &mut Draft<'_>, version: Version) -> Result<&'static containerd::Row> {
-    let Some(Known { row, newer }) = containerd::line(version) else {
-        let oldest = containerd::lines().first();
-        let oldest = oldest.map(|row| row.line.to_string()).unwrap_or_default();
+    let oldest = containerd::oldest_configured();
+    let known = containerd::line(version).filter(|known| known.row.line >= oldest);
+    let Some(Known { row, newer }) = known else {
         return Err(draft
             .refuse(
                 format!("containerd {version} is too old: {oldest} is the oldest line that can be configured"),
@@ -90,7 +92,7 @@ fn pair(
     line: &containerd::Row,
     (number, minor): (u32, &kubernetes::Minor),
 ) -> Result<()> {
-    if !minor.speaks_with(line) {
+    if minor.fit(line, version) == Fit::Impossible {
         let message = format!(
             "containerd {version} and Kubernetes 1.{number} do not go together: kubelet speaks CRI {}, containerd {}",
             minor.cri.join(" and "),
@@ -98,18 +100,22 @@ fn pair(
         );
         let fitting: Vec<String> = containerd::lines()
             .iter()
-            .filter(|row| minor.speaks_with(row))
+            .filter(|row| row.line >= containerd::oldest_configured() && minor.speaks_with(row))
             .map(|row| row.line.to_string())
             .collect();
+        let how = match draft.profile.containerd.source {
+            Some(ReleaseSource::Release) => "set that as `version` in `[containerd]`",
+            _ => "choose a suite that has it",
+        };
         return Err(draft
             .refuse(message, &["kubernetes", "version"], "")
             .hint(format!(
-                "containerd {} would do; choose a suite that has it, or another Kubernetes version",
+                "containerd {} would do; {how}, or another Kubernetes version",
                 fitting.join(", ")
             )));
     }
-    if let Err(published) = minor.published_with(version) {
-        let published: Vec<String> = published.iter().map(ToString::to_string).collect();
+    if minor.fit(line, version) == Fit::Unlisted {
+        let published: Vec<String> = minor.containerd.iter().map(ToString::to_string).collect();
         draft.warn(format!(
             "containerd {version} is not among those published to go with Kubernetes 1.{number}: {} and later of each line",
             published.join(", ")

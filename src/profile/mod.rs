@@ -15,11 +15,14 @@ pub mod init;
 mod load;
 mod merge;
 mod model;
+mod releases;
 pub mod schema;
 pub mod value;
 mod waiting;
 
 #[cfg(test)]
 mod tests;
+
+pub use releases::ReleaseChoice;
 
 pub use model::{DebianSettings, ExcludeSettings, ImageSettings, KubernetesSettings, Profile};

@@ -242,7 +242,7 @@ impl Profile {
             .filter_map(|file| file.source.as_ref())
             .collect();
         let registries = self.containerd.registries.values();
-        json!({
+        let mut selection = json!({
             "debian": debian,
             "base-image": self.base_image,
             "kubernetes": self.kubernetes.version,
@@ -256,7 +256,13 @@ impl Profile {
             "files": sources,
             "authorities": self.authorities.iter().filter_map(Authority::file).collect::<Vec<_>>(),
             "registry-authorities": registries.filter_map(|registry| registry.ca.as_ref()).collect::<Vec<_>>(),
-        })
+        });
+        let releases = self.releases();
+        // Only where there are any, so that locks without them stay as they are.
+        if !releases.is_empty() {
+            selection["releases"] = releases.iter().map(|one| one.name).collect();
+        }
+        selection
     }
 
     /// Every local file that goes into the image: a build reads these and no others.

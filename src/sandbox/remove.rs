@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -11,6 +12,9 @@ use super::parent;
 use super::protocol::REMOVE;
 use crate::error::{Context, Result};
 use crate::store::Store;
+
+/// How long processes of a killed build may take to end.
+const DYING: Duration = Duration::from_secs(5);
 
 /// Removes `path` and all below it, in a worker if it holds files of subordinate
 /// ids. Symbolic links are not followed; nothing there is no failure.
@@ -49,16 +53,54 @@ pub(super) fn serve(job: &[u8]) -> Result<Value> {
 }
 
 fn remove(path: &Path) -> Result<()> {
-    let removed = match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-        Err(error) => Err(error),
-    };
-    match removed {
-        // Another process may have been clearing at the same time.
-        Err(error) if error.kind() != ErrorKind::NotFound || path.symlink_metadata().is_ok() => {
-            Err(error).io("removing", path)
+    let begun = Instant::now();
+    loop {
+        let removed = match fs::symlink_metadata(path) {
+            Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+            Ok(_) => fs::remove_file(path),
+            Err(error) => Err(error),
+        };
+        match removed {
+            // The worker of a build that was just killed is still dying, and writing.
+            Err(error)
+                if error.kind() == ErrorKind::DirectoryNotEmpty && begun.elapsed() < DYING =>
+            {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            // Another process may have been clearing at the same time.
+            Err(error)
+                if error.kind() != ErrorKind::NotFound || path.symlink_metadata().is_ok() =>
+            {
+                return Err(error).io("removing", path);
+            }
+            _ => return Ok(()),
         }
-        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_still_written_into_is_removed_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("work");
+        fs::create_dir(&path).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                // Until the folder is gone: what cannot be made any more is the end.
+                let begun = Instant::now();
+                for number in 0.. {
+                    let made = fs::create_dir(path.join(number.to_string()));
+                    if made.is_err() || begun.elapsed() > Duration::from_millis(100) {
+                        break;
+                    }
+                }
+            });
+            std::thread::sleep(Duration::from_millis(5));
+            remove(&path).unwrap();
+        });
+        assert!(!path.exists());
     }
 }

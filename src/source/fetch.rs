@@ -57,9 +57,23 @@ pub struct Download {
     pub name: String,
 }
 
+/// What sort of server the files come from: decides what a person is told to do
+/// when one cannot be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// An archive of packages and its mirrors, which drop what they have newer.
+    Archive,
+    /// Where a project publishes its releases, which stay. One that is not there
+    /// is [`Kind::Resolve`].
+    Release,
+}
+
 /// Downloads files into a store. Cheap to clone; clones share connections.
 #[derive(Debug, Clone)]
-pub struct Fetcher(Arc<Inner>);
+pub struct Fetcher {
+    inner: Arc<Inner>,
+    origin: Origin,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -76,25 +90,37 @@ impl Fetcher {
     #[must_use]
     pub fn new(store: Store, report: Report, options: FetchOptions) -> Self {
         let slots = Semaphore::new(options.http.connections.clamp(1, 256));
-        Self(Arc::new(Inner {
-            store,
-            report,
-            options,
-            client: OnceLock::new(),
-            slots,
-        }))
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                report,
+                options,
+                client: OnceLock::new(),
+                slots,
+            }),
+            origin: Origin::Archive,
+        }
+    }
+
+    /// The same, for files that come from there.
+    #[must_use]
+    pub fn of(&self, origin: Origin) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            origin,
+        }
     }
 
     /// The store that it fills.
     #[must_use]
     pub fn store(&self) -> &Store {
-        &self.0.store
+        &self.inner.store
     }
 
     /// Where it reports to.
     #[must_use]
     pub fn report(&self) -> &Report {
-        &self.0.report
+        &self.inner.report
     }
 
     /// Puts every item into the store, several at once, each digest once;
@@ -108,7 +134,7 @@ impl Fetcher {
     /// address, [`Kind::Network`] when an item cannot be had, [`Kind::Io`]
     /// when the store cannot be written.
     pub fn download(&self, items: &[Download], task: &Task) -> Result<()> {
-        let inner = &self.0;
+        let inner = &self.inner;
         let mut wanted: BTreeMap<Digest, &Download> = BTreeMap::new();
         for item in items {
             wanted.entry(item.digest).or_insert(item);
@@ -128,12 +154,13 @@ impl Fetcher {
         let received = Arc::new(AtomicU64::new(0));
         let mut transfers = JoinSet::new();
         let runtime = runtime()?;
+        let origin = self.origin;
         for item in wanted.into_values() {
             let item = item.clone();
             let inner = Arc::clone(inner);
             let received = Arc::clone(&received);
             transfers.spawn_on(
-                async move { transfer::fetch(&inner, &item, &received).await },
+                async move { transfer::fetch(&inner, &item, origin, &received).await },
                 runtime.handle(),
             );
         }
@@ -146,7 +173,8 @@ impl Fetcher {
     /// # Errors
     /// [`Kind::Network`] when no address gives it, or it is longer than `limit` bytes.
     pub fn small(&self, urls: &[String], limit: u64) -> Result<Vec<u8>> {
-        runtime()?.block_on(async { small::get(&self.0, urls, limit).await })
+        let inner = &self.inner;
+        runtime()?.block_on(async { small::get(inner, urls, self.origin, limit).await })
     }
 }
 

@@ -69,6 +69,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::tree::image::Place;
     use crate::tree::{Content, FIXED_TIME};
 
     fn tree(entries: &[(&str, &str, u32)]) -> ImageTree {
@@ -89,11 +90,11 @@ mod tests {
                 component: Arc::from("layer"),
             };
             let path = TreePath::from(*path);
-            let file = FileContent {
-                digest,
+            let place = Place {
                 layer: 0,
-                name: path.clone(),
+                member: 0,
             };
+            let file = FileContent { digest, place };
             tree.files.insert(path.clone(), file);
             tree.tree.entries.insert(path, entry);
         }

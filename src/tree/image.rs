@@ -5,13 +5,18 @@
 //! whiteouts take away what lower layers brought, names below a link that leads
 //! elsewhere in the root are followed there, and nothing escapes the root.
 
+mod contents;
+mod merge;
+
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::Arc;
 
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
-use super::{Entry, FIXED_TIME, Node, Tree, TreePath};
+pub use contents::read_contents;
+
+use super::{Entry, Node, Tree, TreePath};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::image::read::{Image, ImageLayer};
@@ -33,14 +38,31 @@ pub struct ImageTree {
 }
 
 /// What a file of an image holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileContent {
     /// The digest of its bytes.
     pub digest: Digest,
-    /// The number of the layer that it is in, from 0.
+    /// Where they are.
+    pub place: Place,
+}
+
+/// Where the bytes of a file of an image are. (Names do not tell: the same may
+/// come again in one layer, while a hard link keeps the first file.)
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The number of the layer, from 0.
     pub layer: usize,
-    /// Its name in that layer.
-    pub name: TreePath,
+    /// The number of the member in the layer's tar, from 0.
+    pub member: usize,
+}
+
+/// The tree of an image, of whose files nothing is known but where they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outline {
+    /// As in [`ImageTree`].
+    pub tree: Tree,
+    /// Every regular file, hard links apart.
+    pub files: BTreeMap<TreePath, Place>,
 }
 
 /// What one layer does to what is below it.
@@ -50,8 +72,9 @@ pub struct Changes {
     pub gone: Vec<TreePath>,
     /// Directories of which everything that lower layers brought is gone.
     pub emptied: Vec<TreePath>,
-    /// What it brings, in its order; files with the digest of their content.
-    pub brought: Vec<(TreePath, Entry, Option<Digest>)>,
+    /// What it brings, in its order: the number of the member, and of files the
+    /// digest of their content if it was asked for.
+    pub brought: Vec<(usize, TreePath, Entry, Option<Digest>)>,
 }
 
 /// Reads all layers of an image and merges them.
@@ -59,26 +82,66 @@ pub struct Changes {
 /// # Errors
 /// When a layer is not there, does not match its digests, or is malformed.
 pub fn read(image: &Image) -> Result<ImageTree> {
-    let layers: Vec<Changes> = image
-        .layers
-        .par_iter()
-        .enumerate()
+    merge_layers(read_layers(image, &|_, _, _, content| {
+        digest(content).map(Some)
+    })?)
+}
+
+/// The same without a look at what files hold, which takes less time.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_outline(image: &Image) -> Result<Outline> {
+    merge_outline(read_layers(image, &|_, _, _, _| Ok(None))?)
+}
+
+/// Looks into a file of an image while it is read: its place, name, entry and
+/// content, of which it reads what it wants.
+pub type Look<'a> =
+    dyn Fn(Place, &TreePath, &Entry, &mut (dyn Read + Send)) -> Result<()> + Sync + 'a;
+
+/// As [`read_outline`], and has `look` look into every regular file of every layer,
+/// those of lower layers that others hide included.
+///
+/// # Errors
+/// As of [`read`], and what `look` fails with.
+pub fn read_looking(image: &Image, look: &Look<'_>) -> Result<Outline> {
+    let look = |place: Place, path: &TreePath, entry: &Entry, content: &mut (dyn Read + Send)| {
+        look(place, path, entry, content).map(|()| None)
+    };
+    merge_outline(read_layers(image, &look)?)
+}
+
+/// What becomes of a file's content: its digest, if that is wanted.
+type Taking<'a> =
+    dyn Fn(Place, &TreePath, &Entry, &mut (dyn Read + Send)) -> Result<Option<Digest>> + Sync + 'a;
+
+fn read_layers(image: &Image, take: &Taking<'_>) -> Result<Vec<Changes>> {
+    let layers = image.layers.par_iter().enumerate();
+    layers
         .map(|(number, layer)| {
-            let changes = || {
+            let read = || {
                 let mut reader = open(image, layer)?;
-                let changes = read_changes(&mut reader, &component(layer, number))?;
+                let changes = changes(&mut reader, &component(layer, number), number, take)?;
                 reader.drain()?;
                 Ok(changes)
             };
-            changes().map_err(|error: Error| {
-                error.context(format!(
-                    "reading layer {} of `{}`",
-                    layer.descriptor.digest, image.reference
-                ))
-            })
+            read().map_err(|error| in_layer(image, layer, error))
         })
-        .collect::<Result<_>>()?;
-    merge_layers(layers)
+        .collect()
+}
+
+fn digest(content: &mut (dyn Read + Send)) -> Result<Digest> {
+    let content = io::BufReader::with_capacity(1 << 16, content);
+    let (digest, _) = Digest::of_reader(content).map_err(|error| reading(&error))?;
+    Ok(digest)
+}
+
+fn in_layer(image: &Image, layer: &ImageLayer, error: Error) -> Error {
+    error.context(format!(
+        "reading layer {} of `{}`",
+        layer.descriptor.digest, image.reference
+    ))
 }
 
 /// Reads small files of an image; those that are not there or larger than
@@ -92,31 +155,30 @@ pub fn read_files(
     paths: &[TreePath],
     limit: u64,
 ) -> Result<BTreeMap<TreePath, Vec<u8>>> {
-    let mut wanted: BTreeMap<usize, BTreeMap<&TreePath, Vec<&TreePath>>> = BTreeMap::new();
+    let mut wanted: BTreeMap<usize, BTreeMap<usize, Vec<&TreePath>>> = BTreeMap::new();
     for path in paths {
         if let Some((name, entry)) = tree.tree.file(path)
             && matches!(entry.node, Node::File { size, .. } if size <= limit)
-            && let Some(content) = tree.files.get(name)
+            && let Some(FileContent { place, .. }) = tree.files.get(name)
         {
-            let layer = wanted.entry(content.layer).or_default();
-            layer.entry(&content.name).or_default().push(path);
+            let layer = wanted.entry(place.layer).or_default();
+            layer.entry(place.member).or_default().push(path);
         }
     }
     let mut found = BTreeMap::new();
-    for (number, mut names) in wanted {
+    for (number, members) in wanted {
         let mut reader = open(image, &image.layers[number])?;
-        while let Some((name, entry)) = reader.advance()? {
-            if !matches!(entry.node, Node::File { size, .. } if size <= limit) {
-                continue;
+        for member in 0.. {
+            if reader.advance()?.is_none() {
+                break;
             }
-            // A name may come again in the same layer: the last one counts.
-            if let Some(paths) = names.get_mut(&name) {
+            if let Some(paths) = members.get(&member) {
                 let mut bytes = Vec::new();
                 reader
                     .read_to_end(&mut bytes)
                     .map_err(|error| reading(&error))?;
                 for path in paths {
-                    found.insert(path.clone(), bytes.clone());
+                    found.insert((*path).clone(), bytes.clone());
                 }
             }
         }
@@ -140,20 +202,33 @@ fn component(layer: &ImageLayer, number: usize) -> Arc<str> {
         .map_or_else(|| format!("layer-{number:02}").into(), Into::into)
 }
 
-/// Reads what one layer does.
+/// Reads what one layer does, and hashes what its files hold.
 ///
 /// # Errors
 /// When it is malformed, or larger than an image's metadata can reasonably be.
 pub fn read_changes(
-    reader: &mut untar::Reader<impl Read>,
+    reader: &mut untar::Reader<impl Read + Send>,
     component: &Arc<str>,
 ) -> Result<Changes> {
+    changes(reader, component, 0, &|_, _, _, content| {
+        digest(content).map(Some)
+    })
+}
+
+fn changes(
+    reader: &mut untar::Reader<impl Read + Send>,
+    component: &Arc<str>,
+    layer: usize,
+    take: &Taking<'_>,
+) -> Result<Changes> {
     let mut changes = Changes::default();
-    let (mut members, mut bytes) = (0, 0);
-    while let Some((path, mut entry)) = reader.advance()? {
-        members += 1;
+    let mut bytes = 0;
+    for member in 0.. {
+        let Some((path, mut entry)) = reader.advance()? else {
+            break;
+        };
         bytes += path.as_bytes().len() + entry.xattrs.values().map(Vec::len).sum::<usize>();
-        if members > MOST_MEMBERS || bytes > MOST_BYTES {
+        if member >= MOST_MEMBERS || bytes > MOST_BYTES {
             return Err(Error::new(Kind::Verify, "the layer has too many members"));
         }
         if let Some(hidden) = path.name().strip_prefix(b".wh.") {
@@ -172,15 +247,10 @@ pub fn read_changes(
         }
         entry.component = Arc::clone(component);
         let digest = match entry.node {
-            Node::File { .. } => {
-                let (digest, _) =
-                    Digest::of_reader(io::BufReader::with_capacity(1 << 16, &mut *reader))
-                        .map_err(|error| reading(&error))?;
-                Some(digest)
-            }
+            Node::File { .. } => take(Place { layer, member }, &path, &entry, reader)?,
             _ => None,
         };
-        changes.brought.push((path, entry, digest));
+        changes.brought.push((member, path, entry, digest));
     }
     Ok(changes)
 }
@@ -190,193 +260,23 @@ pub fn read_changes(
 /// # Errors
 /// When a hard link leads nowhere or links go in a circle.
 pub fn merge_layers(layers: Vec<Changes>) -> Result<ImageTree> {
-    let mut merge = Merge::default();
-    for (number, changes) in layers.into_iter().enumerate() {
-        let mut gone = Vec::new();
-        for path in &changes.gone {
-            gone.push(merge.resolve(path)?);
-        }
-        for path in &changes.emptied {
-            // The directory itself stays, wherever a link may lead to it.
-            merge.clear_below(&merge.resolve(&path.join("x"))?.parent().unwrap_or_default());
-        }
-        for path in &gone {
-            merge.remove(path);
-        }
-        for (path, entry, digest) in changes.brought {
-            merge.bring(
-                &path,
-                entry,
-                digest.map(|digest| FileContent {
-                    digest,
-                    layer: number,
-                    name: path.clone(),
-                }),
-            )?;
-        }
-    }
-    Ok(merge.finish())
+    let (tree, files) = merge::merge(layers)?;
+    let content = |(path, (place, digest)): (TreePath, (Place, Option<Digest>))| {
+        digest.map(|digest| (path, FileContent { digest, place }))
+    };
+    let files = files.into_iter().filter_map(content).collect();
+    Ok(ImageTree { tree, files })
 }
 
-/// A tree under construction: names of one file share an inode number.
-#[derive(Default)]
-struct Merge {
-    names: BTreeMap<TreePath, (Entry, Option<usize>)>,
-    inodes: Vec<FileContent>,
-}
-
-impl Merge {
-    fn bring(&mut self, path: &TreePath, entry: Entry, content: Option<FileContent>) -> Result<()> {
-        let path = self.resolve(path)?;
-        self.ensure_parents(&path, &entry.component);
-        let new = match (&entry.node, content) {
-            (Node::Hardlink(target), _) => {
-                let target = self.resolve(target)?;
-                let linked = self
-                    .names
-                    .get(&target)
-                    .filter(|(there, _)| there.node != Node::Directory);
-                let (there, inode) = linked.cloned().ok_or_else(|| {
-                    let message = format!("hard link `{path}` to `{target}`, which is not there");
-                    Error::new(Kind::Verify, message)
-                })?;
-                (
-                    Entry {
-                        component: entry.component,
-                        ..there
-                    },
-                    inode,
-                )
-            }
-            (_, Some(content)) => {
-                self.inodes.push(content);
-                (entry, Some(self.inodes.len() - 1))
-            }
-            (_, None) => (entry, None),
-        };
-        if new.0.node != Node::Directory {
-            self.clear_below(&path);
-        }
-        self.names.insert(path, new);
-        Ok(())
-    }
-
-    /// Where a path leads when links in its directories are followed within the root.
-    fn resolve(&self, path: &TreePath) -> Result<TreePath> {
-        const MOST_LINKS: u32 = 255;
-        // Where a directory stands, all above it are directories too.
-        let Some(parent) = path.parent() else {
-            return Ok(path.clone());
-        };
-        let is_folder = |path: &TreePath| {
-            self.names
-                .get(path)
-                .is_some_and(|(entry, _)| entry.node == Node::Directory)
-        };
-        if parent.as_bytes().is_empty() || is_folder(&parent) {
-            return Ok(path.clone());
-        }
-        let mut at = TreePath::default();
-        let mut rest: Vec<Vec<u8>> = parts(&parent);
-        let mut links = 0;
-        while let Some(part) = rest.pop() {
-            match &part[..] {
-                b"" | b"." => continue,
-                b".." => at = at.parent().unwrap_or_default(),
-                name => {
-                    let next = at.join(name);
-                    match self.names.get(&next).map(|(entry, _)| &entry.node) {
-                        Some(Node::Symlink(target)) => {
-                            links += 1;
-                            if links > MOST_LINKS {
-                                let message = format!("too many links on the way to `{path}`");
-                                return Err(Error::new(Kind::Verify, message));
-                            }
-                            if target.as_bytes().starts_with(b"/") {
-                                at = TreePath::default();
-                            }
-                            rest.extend(parts(target));
-                        }
-                        _ => at = next,
-                    }
-                }
-            }
-        }
-        Ok(at.join(path.name()))
-    }
-
-    /// Directories that no layer named but that must be there.
-    fn ensure_parents(&mut self, path: &TreePath, component: &Arc<str>) {
-        let mut above = path.parent();
-        while let Some(folder) = above {
-            if self
-                .names
-                .get(&folder)
-                .is_some_and(|(entry, _)| entry.node == Node::Directory)
-            {
-                return;
-            }
-            above = folder.parent();
-            let entry = Entry {
-                node: Node::Directory,
-                mode: 0o755,
-                uid: 0,
-                gid: 0,
-                mtime: FIXED_TIME,
-                xattrs: BTreeMap::new(),
-                component: Arc::clone(component),
-            };
-            self.names.insert(folder, (entry, None));
-        }
-    }
-
-    fn remove(&mut self, path: &TreePath) {
-        self.clear_below(path);
-        self.names.remove(path);
-    }
-
-    fn clear_below(&mut self, path: &TreePath) {
-        if path.as_bytes().is_empty() {
-            self.names.retain(|name, _| name.as_bytes().is_empty());
-            return;
-        }
-        // '0' is the byte after '/'.
-        let from = TreePath::new([path.as_bytes(), b"/"].concat());
-        let to = TreePath::new([path.as_bytes(), b"0"].concat());
-        let below: Vec<TreePath> = self
-            .names
-            .range(from..to)
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in below {
-            self.names.remove(&name);
-        }
-    }
-
-    /// Of the names of one file the first is the file, the others are hard links.
-    fn finish(self) -> ImageTree {
-        let mut image = ImageTree::default();
-        let mut first: BTreeMap<usize, TreePath> = BTreeMap::new();
-        for (path, (mut entry, inode)) in self.names {
-            if let Some(inode) = inode {
-                match first.get(&inode) {
-                    Some(file) => entry.node = Node::Hardlink(file.clone()),
-                    None => {
-                        first.insert(inode, path.clone());
-                        image.files.insert(path.clone(), self.inodes[inode].clone());
-                    }
-                }
-            }
-            image.tree.entries.insert(path, entry);
-        }
-        image
-    }
-}
-
-/// A path's parts, the last first.
-fn parts(path: &TreePath) -> Vec<Vec<u8>> {
-    path.as_bytes()
-        .rsplit(|&byte| byte == b'/')
-        .map(<[u8]>::to_vec)
-        .collect()
+/// The same of layers whose contents nobody looked at.
+///
+/// # Errors
+/// As [`merge_layers`].
+pub fn merge_outline(layers: Vec<Changes>) -> Result<Outline> {
+    let (tree, files) = merge::merge(layers)?;
+    let places = files.into_iter().map(|(path, (place, _))| (path, place));
+    Ok(Outline {
+        tree,
+        files: places.collect(),
+    })
 }

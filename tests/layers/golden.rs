@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
-use nodelith::image::{ImageSpec, assemble};
+use nodelith::image::{ImageSpec, Run, assemble};
 use nodelith::layer::compress::decompress;
 use nodelith::layer::{Compression, FORMAT, PlannedLayer, key, make, plan, refilter};
 use nodelith::tree::{Content, Node, Tree, TreePath};
@@ -63,6 +63,7 @@ fn the_format_number_stands_for_these_bytes() {
         created: 1_700_000_000,
         labels: BTreeMap::from([("b".into(), "2".into()), ("a".into(), "1".into())]),
         annotations: BTreeMap::from([("z".into(), "26".into()), ("c".into(), "3".into())]),
+        run: Run::Init,
     };
     let built = assemble(&store, &spec, &layers).unwrap();
     found.push(("manifest", built.manifest.digest.to_string()));

@@ -10,4 +10,5 @@ mod golden;
 mod hostile;
 mod judges;
 mod layout;
+mod pause;
 mod sample;

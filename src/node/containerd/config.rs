@@ -5,17 +5,22 @@ use serde_json::{Map, Value, json};
 
 use super::super::cni;
 use super::super::draft::Draft;
-use super::extra;
 use super::registries::FOLDER;
+use super::{base_spec, extra};
 use crate::compat::Version;
-use crate::compat::containerd::{Row, cri_plugin, location};
+use crate::compat::containerd::{Merges, Row, cri_plugin, location};
 use crate::error::{Error, Kind, Result};
 
 const PATH: &str = "etc/containerd/config.toml";
 /// containerd makes the folder, so it must be where it can.
 const OPT: &str = "/var/lib/containerd/opt";
-const RUNC: &str = "runc";
-const RUNC_TYPE: &str = "io.containerd.runc.v2";
+/// Settings that more than containerd follows: setting, the profile's key and section.
+const ELSEWHERE: [(&str, &str, &str); 2] = [
+    ("sandbox-image", "image", "pause"),
+    ("snapshotter", "snapshotter", "containerd"),
+];
+/// The folder that containerd 2.2 and later name in their own configuration.
+const DROP_INS: &str = "/etc/containerd/conf.d/*.toml";
 
 pub(super) fn configure(
     draft: &mut Draft<'_>,
@@ -23,6 +28,7 @@ pub(super) fn configure(
     row: &Row,
     sandbox_image: &str,
 ) -> Result<()> {
+    let base_spec = base_spec::configure(draft)?;
     let mut config = Config {
         draft,
         version,
@@ -34,12 +40,9 @@ pub(super) fn configure(
     config.table.insert("required_plugins".to_owned(), required);
     let setting = "containerd.sandbox-image";
     config.put("sandbox-image", setting, json!(sandbox_image))?;
-    config.runtimes()?;
-    config.settings()?;
+    config.runtimes(row, base_spec)?;
+    config.settings(row)?;
     config.streaming()?;
-    let (bin, conf) = (cni::bin_dir(config.draft), cni::conf_dir(config.draft));
-    config.put("cni.bin-dir", "cni.bin-dir", json!(bin))?;
-    config.put("cni.conf-dir", "cni.conf-dir", json!(conf))?;
     // These are of no interest to anyone who compares images.
     config.place(
         "registry-directory",
@@ -47,8 +50,24 @@ pub(super) fn configure(
         json!(format!("/{FOLDER}")),
     )?;
     config.place("opt-directory", "containerd", json!(OPT))?;
+    config.cni()?;
+    config.drop_ins(row)?;
     let mut table = config.table;
-    extra::merge(draft, row, &mut table)?;
+    let before = table.clone();
+    extra::merge(draft, version, row, &mut table)?;
+    for (setting, key, section) in ELSEWHERE {
+        let location = location(setting, version);
+        let location = location.iter().find(|location| {
+            let path = &location.path;
+            value(&before, path) != value(&table, path)
+        });
+        if let Some(last) = location.and_then(|location| location.path.last()) {
+            let message =
+                format!("`{last}` cannot be set in `extra`: other parts of the node follow it");
+            let error = draft.refuse(message, &["containerd", "extra"], last);
+            return Err(error.hint(format!("set `{key}` in `[{section}]`")));
+        }
+    }
     let text = written(&table)?;
     let header = format!("# Made by Nodelith for containerd {}.\n", row.line);
     draft.text(PATH, &format!("{header}{text}"));
@@ -56,17 +75,18 @@ pub(super) fn configure(
 }
 
 /// The configuration while it is being made.
-struct Config<'a, 'b> {
-    draft: &'a mut Draft<'b>,
-    version: Version,
+pub(super) struct Config<'a, 'b> {
+    pub(super) draft: &'a mut Draft<'b>,
+    pub(super) version: Version,
     table: Map<String, Value>,
 }
 
 impl Config<'_, '_> {
     /// What stands in [containerd] as it is.
-    fn settings(&mut self) -> Result<()> {
+    fn settings(&mut self, row: &Row) -> Result<()> {
+        let snapshotter = super::snapshotter(self.draft);
+        self.snapshotter(row, snapshotter, &["containerd", "snapshotter"])?;
         let said = &self.draft.profile.containerd;
-        let snapshotter = said.snapshotter.as_deref().unwrap_or("overlayfs");
         let values = [
             ("snapshotter", Some(json!(snapshotter))),
             ("log-line-size", said.log_line_size.map(Value::from)),
@@ -79,8 +99,16 @@ impl Config<'_, '_> {
                 said.pull_progress_timeout.as_deref().map(Value::from),
             ),
             ("selinux", said.selinux.map(Value::from)),
+            (
+                "selinux-categories",
+                said.selinux_categories.map(Value::from),
+            ),
             ("device-ownership", said.device_ownership.map(Value::from)),
             ("cdi", said.cdi.map(Value::from)),
+            (
+                "cdi-directories",
+                said.cdi_directories.as_ref().map(|list| json!(list)),
+            ),
             (
                 "unprivileged-ports",
                 said.unprivileged_ports.map(Value::from),
@@ -97,54 +125,6 @@ impl Config<'_, '_> {
             self.draft.set("containerd.nri", nri.to_string());
         }
         Ok(())
-    }
-
-    /// Runtime handlers: runc, and the profile's own.
-    fn runtimes(&mut self) -> Result<()> {
-        let said = &self.draft.profile.containerd;
-        let systemd = said.systemd_cgroup.unwrap_or(true);
-        let mut runtimes = Map::new();
-        runtimes.insert(RUNC.to_owned(), json!({}));
-        for (name, table) in &said.runtimes {
-            runtimes.insert(name.clone(), Value::Object(table.0.clone()));
-        }
-        for (name, runtime) in &mut runtimes {
-            let Value::Object(runtime) = runtime else {
-                continue;
-            };
-            let kind = runtime
-                .entry("runtime_type")
-                .or_insert_with(|| json!(RUNC_TYPE));
-            // All handlers that are runc's manage cgroups alike: kubelet has one driver.
-            if kind == RUNC_TYPE {
-                let options = runtime.entry("options").or_insert_with(|| json!({}));
-                if let Value::Object(options) = options {
-                    options.entry("SystemdCgroup").or_insert(json!(systemd));
-                }
-            }
-            if name != RUNC || said.runtimes.contains_key(RUNC) {
-                let text = Value::Object(runtime.clone()).to_string();
-                self.draft.set(format!("containerd.runtimes.{name}"), text);
-            }
-        }
-        let default = said.default_runtime.as_deref().unwrap_or(RUNC);
-        if !runtimes.contains_key(default) {
-            let names: Vec<_> = runtimes.keys().map(|name| format!("`{name}`")).collect();
-            let message = format!("there is no runtime handler `{default}`");
-            let keys = ["containerd", "default-runtime"];
-            return Err(self.draft.refuse(message, &keys, default).hint(format!(
-                "add a table `[containerd.runtimes.{default}]`, or choose from {}",
-                names.join(", ")
-            )));
-        }
-        self.draft
-            .set("containerd.systemd-cgroup", systemd.to_string());
-        self.put(
-            "default-runtime",
-            "containerd.default-runtime",
-            json!(default),
-        )?;
-        self.place("runtimes", "containerd.runtimes", Value::Object(runtimes))
     }
 
     /// The server for exec, attach and port-forward.
@@ -186,8 +166,49 @@ impl Config<'_, '_> {
         Ok(())
     }
 
+    /// The network plug-ins.
+    fn cni(&mut self) -> Result<()> {
+        let said = &self.draft.profile.cni;
+        let values = [
+            ("cni.bin-dir", Some(json!(cni::bin_dir(self.draft)))),
+            ("cni.conf-dir", Some(json!(cni::conf_dir(self.draft)))),
+            ("cni.max-conf", said.max_conf.map(Value::from)),
+            (
+                "cni.ip-preference",
+                said.ip_preference.map(|choice| json!(choice)),
+            ),
+        ];
+        for (name, value) in values {
+            if let Some(value) = value {
+                self.put(name, name, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Files that a site adds, where they go over these ones key by key.
+    fn drop_ins(&mut self, row: &Row) -> Result<()> {
+        if self.draft.profile.containerd.drop_ins != Some(true) {
+            return Ok(());
+        }
+        if row.merges == Merges::Replace {
+            let message = format!(
+                "a drop-in for containerd {} would take the place of all settings of CRI",
+                row.line
+            );
+            let keys = ["containerd", "drop-ins"];
+            return Err(self
+                .draft
+                .refuse(message, &keys, "")
+                .hint("2.0 is the first that merges them key by key: use `extra`"));
+        }
+        self.draft.set("containerd.drop-ins", DROP_INS);
+        self.table.insert("imports".to_owned(), json!([DROP_INS]));
+        Ok(())
+    }
+
     /// Places a setting, and notes it under the profile's name for it.
-    fn put(&mut self, setting: &str, key: &str, value: Value) -> Result<()> {
+    pub(super) fn put(&mut self, setting: &str, key: &str, value: Value) -> Result<()> {
         let text = match &value {
             Value::String(text) => text.clone(),
             other => other.to_string(),
@@ -197,7 +218,7 @@ impl Config<'_, '_> {
     }
 
     /// Puts a value where this containerd reads it; `key` is the profile's for it.
-    fn place(&mut self, setting: &str, key: &str, value: Value) -> Result<()> {
+    pub(super) fn place(&mut self, setting: &str, key: &str, value: Value) -> Result<()> {
         let location = location(setting, self.version).map_err(|from| {
             let keys: Vec<_> = key.split('.').collect();
             let message = format!("containerd {} has no setting for `{key}`", self.version);
@@ -227,6 +248,15 @@ impl Config<'_, '_> {
         table.insert(last.clone(), value);
         Ok(())
     }
+}
+
+fn value<'a>(table: &'a Map<String, Value>, path: &[String]) -> Option<&'a Value> {
+    let (first, rest) = path.split_first()?;
+    let mut value = table.get(first)?;
+    for key in rest {
+        value = value.get(key)?;
+    }
+    Some(value)
 }
 
 /// As TOML, tables and keys sorted.

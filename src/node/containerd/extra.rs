@@ -6,6 +6,8 @@
 use serde_json::{Map, Value};
 
 use super::super::draft::Draft;
+use super::known::{Known, known};
+use crate::compat::Version;
 use crate::compat::containerd::{Row, plugin};
 use crate::error::Result;
 
@@ -14,6 +16,7 @@ const KEYS: [&str; 2] = ["containerd", "extra"];
 /// Merges `extra` over `table`: tables by key, all else replaced.
 pub(super) fn merge(
     draft: &mut Draft<'_>,
+    version: Version,
     row: &Row,
     table: &mut Map<String, Value>,
 ) -> Result<()> {
@@ -34,10 +37,13 @@ pub(super) fn merge(
             }
         }
     }
-    if let Some(Value::Object(plugins)) = extra.get("plugins") {
-        for (id, keys) in plugins {
-            known(draft, row, id, keys)?;
-        }
+    let known_by = Known {
+        keys: &KEYS,
+        version,
+        row,
+    };
+    for (key, value) in extra {
+        known(draft, &known_by, &mut vec![key.clone()], value)?;
     }
     lay(table, extra);
     let mut settings = Vec::new();
@@ -48,31 +54,6 @@ pub(super) fn merge(
     );
     for (name, value) in settings {
         draft.set(name, value);
-    }
-    Ok(())
-}
-
-/// Whether this containerd reads what is said about a plug-in.
-fn known(draft: &Draft<'_>, row: &Row, id: &str, keys: &Value) -> Result<()> {
-    let Some(plugin) = plugin(id) else {
-        return Ok(());
-    };
-    if row.line < plugin.from {
-        let message = format!("containerd {} has no plug-in `{id}`", row.line);
-        return Err(draft
-            .refuse(message, &KEYS, id)
-            .hint(format!("it came with {}", plugin.from)));
-    }
-    let Value::Object(keys) = keys else {
-        return Ok(());
-    };
-    for key in keys.keys() {
-        if !plugin.reads(key, row.line) {
-            let message = format!("containerd {} does not read `{key}` of `{id}`", row.line);
-            return Err(draft.refuse(message, &KEYS, key).hint(
-                "from 2.0 on the settings of CRI are in `io.containerd.cri.v1.images` and `io.containerd.cri.v1.runtime`",
-            ));
-        }
     }
     Ok(())
 }

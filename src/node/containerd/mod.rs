@@ -1,19 +1,23 @@
 //! containerd: its configuration, registries, and what its unit is given beside.
 
+mod base_spec;
 mod config;
 pub(super) mod extra;
+mod handlers;
+mod known;
 mod registries;
 
 use super::components::Components;
 use super::draft::Draft;
 use super::pairs;
-use crate::compat::{Version, containerd, kubernetes};
+use crate::compat::{containerd, kubernetes};
 use crate::error::Result;
-use crate::profile::file::Containerd;
+use crate::profile::file::{Containerd, ReleaseSource};
 
 /// Where containerd serves CRI.
 pub(super) const ENDPOINT: &str = "unix:///run/containerd/containerd.sock";
 
+const UNIT: &str = "usr/lib/systemd/system/containerd.service";
 /// Before `50-proxy.conf`, and before whatever a site adds.
 const DROP_IN: &str = "usr/lib/systemd/system/containerd.service.d/20-nodelith.conf";
 
@@ -24,7 +28,10 @@ pub(super) fn configure(draft: &mut Draft<'_>, components: &Components) -> Resul
     let row = pairs::line(draft, version)?;
     let image = sandbox_image(draft, components, row)?;
     config::configure(draft, version, row, &image)?;
-    registries::configure(draft)?;
+    registries::configure(draft, version)?;
+    if draft.profile.containerd.source == Some(ReleaseSource::Release) {
+        draft.text(UNIT, &own_unit(row));
+    }
     unit(draft);
     Ok(())
 }
@@ -58,28 +65,64 @@ pub(super) fn sandbox_image(
         return Ok(String::new());
     };
     if let Some(image) = &draft.profile.pause.image {
-        if let Some(fixed) = with_digest(image, version) {
+        let fault = containerd::fault("sandbox-image-with-digest", version);
+        if let Some(fault) = fault.filter(|_| image.contains('@')) {
             let message = format!(
                 "containerd {version} does not find a sandbox image that has tag and digest"
             );
+            let fixed = fault
+                .below
+                .map(|below| format!(", or use containerd {below}"));
+            let fixed = fixed.unwrap_or_default();
             return Err(draft
                 .refuse(message, &["pause", "image"], image)
-                .hint(format!("take the digest out, or use containerd {fixed}")));
+                .hint(format!("{}{fixed}", fault.instead)));
         }
         return Ok(image.to_string());
     }
     Ok(match pairs::minor(draft, components)? {
         Some((_, minor)) => minor.pause(),
-        None => kubernetes::pause(&row.pause),
+        None => kubernetes::pause(row.pause(version)),
     })
 }
 
-/// The release that is free of the fault with digests, where this one has it.
-fn with_digest(image: &str, version: Version) -> Option<Version> {
-    image
-        .contains('@')
-        .then(|| containerd::fault("sandbox-image-with-digest", version))
-        .flatten()
+/// Where containers' filesystems are kept.
+pub(super) fn snapshotter<'a>(draft: &Draft<'a>) -> &'a str {
+    let said = draft.profile.containerd.snapshotter.as_deref();
+    said.unwrap_or("overlayfs")
+}
+
+/// The unit of a containerd that comes as a release, whose archive has none.
+fn own_unit(row: &containerd::Row) -> String {
+    let files = row.open_files.as_ref();
+    let files = files.map(|limit| format!("LimitNOFILE={limit}\n"));
+    format!(
+        "\
+[Unit]
+Description=containerd, the container runtime
+Documentation=https://containerd.io
+After={}
+
+[Service]
+Type=notify
+ExecStartPre=-/usr/sbin/modprobe overlay
+ExecStart=/usr/bin/containerd
+Restart=always
+RestartSec=5
+# Containers go on while it is started again.
+KillMode=process
+Delegate=yes
+LimitNPROC=infinity
+LimitCORE=infinity
+{}TasksMax=infinity
+OOMScoreAdjust=-999
+
+[Install]
+WantedBy=multi-user.target
+",
+        row.after,
+        files.unwrap_or_default()
+    )
 }
 
 fn unit(draft: &mut Draft<'_>) {

@@ -30,7 +30,7 @@ pub(super) fn without_version(draft: &Draft<'_>) -> Result<()> {
 }
 
 /// Every flag must be one of this minor's, and fit into a unit's command line.
-pub(super) fn flags(draft: &Draft<'_>, number: u32) -> Result<()> {
+pub(super) fn flags(draft: &mut Draft<'_>, number: u32) -> Result<()> {
     for (name, value) in &draft.profile.kubelet.flags {
         let keys = ["kubelet", "flags", name];
         let awkward = |c: char| c.is_whitespace() || "\"'\\".contains(c);
@@ -40,12 +40,17 @@ pub(super) fn flags(draft: &Draft<'_>, number: u32) -> Result<()> {
                 "a unit's command line would split it; use the field of `[kubelet.config]`",
             ));
         }
-        let Some(flag) = kubelet::flag(name) else {
+        if kubelet::has_flag(name, number).is_none() {
+            let near = nearest(name, kubelet::flags());
+            let near = near.map(|near| format!(" (did you mean `{near}`?)"));
+            let near = near.unwrap_or_default();
+            draft.warn(format!(
+                "kubelet's flag `{name}` is not known here{near}: kubelet 1.{number} exits if it does not know it"
+            ));
+        }
+        let Some(flag) = kubelet::flag(name).filter(|flag| !flag.is_in(number)) else {
             continue;
         };
-        if flag.is_in(number) {
-            continue;
-        }
         let message = match (flag.from, flag.until) {
             (_, Some(until)) if until <= number => {
                 format!("kubelet 1.{number} has no flag `{name}`: it was removed by 1.{until}")
@@ -67,24 +72,25 @@ pub(super) fn flags(draft: &Draft<'_>, number: u32) -> Result<()> {
 pub(super) fn fields(draft: &Draft<'_>, number: u32, minor: &kubernetes::Minor) -> Result<()> {
     // A minor beyond the table may have fields that it does not have.
     let known = minor.minor == number;
-    for name in draft.profile.kubelet.config.0.keys() {
+    for (name, value) in &draft.profile.kubelet.config.0 {
         let keys = ["kubelet", "config", name];
-        if !minor.config_drop_ins {
+        if !minor.config_drop_ins.are_usable() {
             let message = format!("kubelet 1.{number} merges no drop-ins into its configuration");
             let error = draft.refuse(message, &keys, "");
-            return Err(
-                match kubelet::flag_of(name).filter(|flag| flag.is_in(number)) {
-                    Some(flag) => error.hint(format!(
-                        "set the flag `{}` in `[kubelet.flags]`, which means the same",
-                        flag.name
-                    )),
-                    None => error.hint("use `[kubelet.flags]`, or have the cluster set it"),
-                },
-            );
+            return Err(match kubelet::flag_of(name, number) {
+                Some(flag) => error.hint(format!(
+                    "set the flag `{flag}` in `[kubelet.flags]`, which means the same"
+                )),
+                None => error.hint("use `[kubelet.flags]`, or have the cluster set it"),
+            });
         }
         match kubelet::field(name) {
-            Some(from) if from <= number => {}
-            Some(from) => {
+            Some(field) if field.from <= number && field.kind.fits(value) => {}
+            Some(field) if field.from <= number => {
+                let message = format!("`{name}` must be {}", field.kind.name());
+                return Err(draft.refuse(message, &keys, ""));
+            }
+            Some(kubelet::Field { from, .. }) => {
                 let message =
                     format!("kubelet 1.{number} has no field `{name}`: it came with 1.{from}");
                 return Err(draft.refuse(message, &keys, "").hint("take it out"));
@@ -92,10 +98,15 @@ pub(super) fn fields(draft: &Draft<'_>, number: u32, minor: &kubernetes::Minor) 
             None if known => {
                 let message = format!("kubelet 1.{number} has no field `{name}`");
                 let error = draft.refuse(message, &keys, "");
-                return Err(match nearest(name, kubelet::fields()) {
-                    Some(nearest) => error.hint(format!("did you mean `{nearest}`?")),
-                    None => error.hint("kubelet would pass over it without a word"),
-                });
+                return Err(
+                    match nearest(
+                        name,
+                        kubelet::fields().iter().map(|field| field.name.as_str()),
+                    ) {
+                        Some(nearest) => error.hint(format!("did you mean `{nearest}`?")),
+                        None => error.hint("kubelet would pass over it without a word"),
+                    },
+                );
             }
             None => {}
         }

@@ -39,6 +39,8 @@ const VOLUME_PLUGINS: &str = "/var/lib/kubelet/volume-plugins";
 const MANIFESTS: &str = "/etc/kubernetes/manifests";
 /// The resolver's own list of servers: its stub is not reachable from pods.
 const RESOLV_CONF: &str = "/run/systemd/resolve/resolv.conf";
+/// The flag that keeps an image, for runtimes that do not pin theirs.
+const KEEPS_IMAGE: &str = "pod-infra-container-image";
 const RESOLVED: &str = "systemd-resolved.service";
 
 pub(super) fn configure(draft: &mut Draft<'_>, components: &Components) -> Result<()> {
@@ -53,21 +55,19 @@ pub(super) fn configure(draft: &mut Draft<'_>, components: &Components) -> Resul
     let mut flags: BTreeMap<String, String> = BTreeMap::new();
     if let (Some(known), Some(version)) = (containerd, components.containerd) {
         flags.extend(kubelet::required(number).map(|(name, value)| (name.into(), value.into())));
-        let keeps = kubelet::flag("pod-infra-container-image");
         // Else kubelet would remove the sandbox image when the disk is full.
-        if version < known.row.pins_sandbox && keeps.is_some_and(|flag| flag.is_in(number)) {
+        if !known.row.pins(version) && kubelet::has_flag(KEEPS_IMAGE, number) == Some(true) {
             let image = sandbox_image(draft, components, known.row)?;
-            flags.insert("pod-infra-container-image".into(), image);
+            flags.insert(KEEPS_IMAGE.into(), image);
         }
     }
-    if minor.config_drop_ins {
+    if minor.config_drop_ins.are_usable() {
         config(draft, number, &mut fields, &mut flags);
     }
     // What is not in a drop-in is given by the flag that means the same.
     for (field, value) in &fields {
-        let flag = kubelet::flag_of(field).filter(|flag| flag.is_in(number));
-        if let (Some(flag), Some(value)) = (flag, value.as_str()) {
-            flags.insert(flag.name.clone(), value.to_owned());
+        if let (Some(flag), Some(value)) = (kubelet::flag_of(field, number), value.as_str()) {
+            flags.insert(flag.to_owned(), value.to_owned());
         }
     }
     for (name, value) in &draft.profile.kubelet.flags {
@@ -114,7 +114,7 @@ fn config(
     let own = std::mem::take(fields);
     let (mut table, rest): (Map<_, _>, Map<_, _>) = own
         .into_iter()
-        .partition(|(name, _)| kubelet::field(name).is_some_and(|from| from <= number));
+        .partition(|(name, _)| kubelet::field(name).is_some_and(|field| field.from <= number));
     *fields = rest;
     lay(&mut table, &draft.profile.kubelet.config.0);
     let mut settings = Vec::new();
@@ -146,6 +146,11 @@ fn unit(
             content.map_err(|error| draft.locate(error, &["kubelet", "file"], ""))?;
         draft.program("kubelet", PROGRAM, size, content);
         draft.set("kubelet.file", format!("{size} bytes from {file}"));
+    }
+    if matches!(
+        kubelet.source,
+        Some(KubeletSource::File | KubeletSource::Release)
+    ) {
         draft.text(UNIT, OWN_UNIT);
     }
     let mut arguments = String::new();
@@ -165,7 +170,7 @@ fn unit(
     text += &format!("[Service]\nEnvironment=\"KUBELET_CONFIG_ARGS={arguments}\"\n");
     if matches!(
         kubelet.source,
-        Some(KubeletSource::File | KubeletSource::Package)
+        Some(KubeletSource::File | KubeletSource::Package | KubeletSource::Release)
     ) {
         text += START;
     }
@@ -173,7 +178,7 @@ fn unit(
     Ok(())
 }
 
-/// The unit of a kubelet that comes as a file.
+/// The unit of a kubelet that comes as a file or release.
 const OWN_UNIT: &str = "\
 [Unit]
 Description=kubelet, the Kubernetes node agent

@@ -1,6 +1,9 @@
 //! What a profile makes of a small root, and what is said where it cannot.
 
+mod images;
 mod judged;
+mod kubelet;
+mod matrix;
 mod runtime;
 #[path = "../../../tests/common/skip.rs"]
 mod skip;
@@ -11,7 +14,7 @@ use std::sync::Arc;
 use insta::assert_snapshot;
 
 use super::facts::wanted;
-use super::{Components, Configuration, OnDisk, RootFacts, configure};
+use super::{Components, Configuration, RootFacts, configure};
 use crate::error::Error;
 use crate::profile::Profile;
 use crate::tree::{Content, Entry, FIXED_TIME, Node, Tree, TreePath};
@@ -91,7 +94,13 @@ fn configured_beside(
     });
     let versions: BTreeMap<_, _> = versions.collect();
     let components = Components::find(&profile, |name| versions.get(name).copied());
-    configure(&profile, "amd64", &components, &facts, &OnDisk)
+    configure(
+        &profile,
+        "amd64",
+        &components,
+        &facts,
+        &images::WithArchives,
+    )
 }
 
 /// All entries with their contents, as a person reads them.

@@ -17,7 +17,7 @@ const RELEASES: [(&str, &str); 6] = [
     ("2.3", "2.3.4-1"),
 ];
 
-const CONTAINERD: &str = "[containerd]\nsource = \"package\"\n";
+pub(super) const CONTAINERD: &str = "[containerd]\nsource = \"package\"\n";
 
 /// Everything that a line has a setting for.
 const ALL: &str = "\
@@ -29,10 +29,12 @@ default-runtime = \"kata\"
 log-line-size = 32768
 concurrent-downloads = 5
 selinux = true
+selinux-categories = 512
 device-ownership = true
 unprivileged-ports = false
 unprivileged-icmp = true
 open-files = 65536
+rlimits = { nofile = \"1024:524288\", memlock = \"unlimited\", nproc = 4096 }
 streaming = { address = \"10.0.0.1\", port = 10010, idle-timeout = \"1h\", tls-certificate = \"/etc/s.crt\", tls-key = \"/etc/s.key\" }
 [containerd.runtimes.kata]
 runtime_type = \"io.containerd.kata.v2\"
@@ -45,6 +47,8 @@ stream_server_port = \"10011\"
 [cni]
 bin-dir = \"/usr/lib/cni\"
 conf-dir = \"/etc/cni/other\"
+max-conf = 2
+ip-preference = \"ipv6\"
 [pause]
 image = \"registry.example:5000/pause:3.9\"
 ";
@@ -52,11 +56,12 @@ image = \"registry.example:5000/pause:3.9\"
 const NEWER: &str = "\
 [containerd]
 cdi = true
+cdi-directories = [\"/etc/cdi\", \"/run/cdi\"]
 nri = false
 pull-progress-timeout = \"90s\"
 ";
 
-fn text(configuration: &Configuration, path: &str) -> String {
+pub(super) fn text(configuration: &Configuration, path: &str) -> String {
     let entry = configuration.entries.get(path.as_bytes());
     match &entry.unwrap_or_else(|| panic!("no `{path}`")).node {
         Node::File {
@@ -72,7 +77,7 @@ fn with(rest: &str, containerd: &str) -> Configuration {
         .unwrap_or_else(|error| panic!("{containerd}: {error}"))
 }
 
-fn refused_with(rest: &str, containerd: &str) -> String {
+pub(super) fn refused_with(rest: &str, containerd: &str) -> String {
     refused(rest, &[("package:containerd", containerd)])
 }
 
@@ -86,11 +91,15 @@ fn containerd_of_every_line() {
         if line != "1.6" {
             all = all.replace("[containerd]\n", NEWER);
         }
+        if line >= "2" {
+            all = all.replace("[containerd]\n", "[containerd]\ndrop-ins = true\n");
+        }
         let name = format!("containerd-{line}-all");
-        assert_snapshot!(
-            name,
-            text(&with(&all, release), "etc/containerd/config.toml")
-        );
+        let made = with(&all, release);
+        assert_snapshot!(name, text(&made, "etc/containerd/config.toml"));
+        if line == "2.3" {
+            assert_snapshot!("base-spec", text(&made, "etc/containerd/base-spec.json"));
+        }
     }
 }
 
@@ -151,6 +160,37 @@ skip-verify = true
 }
 
 #[test]
+fn registries_with_everything() {
+    let rest = "\
+[containerd]
+source = \"package\"
+[containerd.registries.\"docker.io\"]
+mirrors = [\"https://a.example\", \"https://b.example\"]
+capabilities = [\"pull\", \"referrers\"]
+client-certificate = \"/etc/pki/client.crt\"
+client-key = \"/etc/pki/client.key\"
+headers = { X-Site = \"north\", \"X-Number\" = 7 }
+dial-timeout = \"5s\"
+skip-verify = true
+[containerd.registries.\"registry.k8s.io\"]
+mirrors = [\"https://m.example\"]
+only-mirrors = true
+headers = { X-Site = \"south\" }
+";
+    let made = with(rest, "2.3.4");
+    let hosts = |host| text(&made, &format!("etc/containerd/certs.d/{host}/hosts.toml"));
+    for host in ["docker.io", "registry.k8s.io"] {
+        let parsed: toml::Table = hosts(host).parse().unwrap();
+        for (key, value) in &parsed {
+            let key = crate::compat::hosts::key(key).unwrap();
+            assert!(key.fits(&serde_json::to_value(value).unwrap()));
+        }
+    }
+    assert_snapshot!(hosts("docker.io"));
+    assert_snapshot!(hosts("registry.k8s.io"));
+}
+
+#[test]
 fn registries_that_cannot_be() {
     let one = |keys: &str| {
         let rest = format!("{CONTAINERD}[containerd.registries.\"r.example\"]\n{keys}\n");
@@ -166,65 +206,36 @@ fn registries_that_cannot_be() {
     9:12: "file:///srv"
     hint: write it like `https://mirror.example`
     "#);
+    assert_snapshot!(one("mirrors = [\"https://m\"]\ndial-timeout = \"5s\""), @r#"
+    containerd 1.7.24 has no setting for `dial-timeout`
+    10:16: "5s"
+    hint: it came with 2.0.7: take it out, or use that
+    "#);
+    assert_snapshot!(one("mirrors = [\"https://m\"]\ncapabilities = [\"pull\", \"referrers\"]"), @r#"
+    containerd 1.7.24 passes over a file with the capability `referrers`
+    10:25: "referrers"
+    hint: it came with 2.2.0: take it out, or use that
+    "#);
+    assert_snapshot!(one("mirrors = [\"https://m\"]\ncapabilities = []"), @r"
+    the mirrors of `r.example` are asked for nothing
+    10:16: []
+    hint: name `pull`, or take it out
+    ");
+    assert_snapshot!(one("client-key = \"/k\""), @r#"
+    a client of `r.example` needs a certificate and its key
+    8:1: [containerd.registries."r.example"]
+    hint: set both `client-certificate` and `client-key`, or neither
+    "#);
+    assert_snapshot!(one("headers = { Authorization = \"Basic eA==\" }"), @r"
+    the header `Authorization` would hold a secret, which everyone who has the image could read
+    9:13: Authorization
+    hint: give pods a pull secret
+    ");
     assert_snapshot!(one("server = \"https://me:secret@r.example\""), @r#"
     the address of a registry for `r.example` holds a password, which everyone who has the image could read
     9:10: "https://me:secret@r.example"
     hint: give pods a pull secret
     "#);
-}
-
-/// kubelet's files of a minor, on a containerd that goes with it.
-fn kubelet(minor: u32, rest: &str) -> String {
-    let containerd = if minor < 23 { "1.6.20~ds1" } else { "2.2.2" };
-    let rest = format!("[kubernetes]\nversion = \"1.{minor}\"\n{rest}\n{CONTAINERD}");
-    let root = [
-        ("package:containerd", containerd),
-        (
-            "etc/systemd/system/sysinit.target.wants/systemd-resolved.service",
-            "-> /x",
-        ),
-    ];
-    let mut made = configured(&rest, &root).unwrap_or_else(|error| panic!("{minor}: {error}"));
-    made.entries
-        .retain(|path, _| path.to_string().contains("kubelet"));
-    shown(&made)
-}
-
-#[test]
-fn kubelet_of_several_ages() {
-    for minor in [20, 23, 27, 29, 30, 36] {
-        assert_snapshot!(format!("kubelet-1.{minor}"), kubelet(minor, ""));
-    }
-}
-
-#[test]
-fn kubelet_of_a_profile() {
-    let flags = "[kubelet.flags]\nmax-pods = 50\nnode-labels = \"a=b%c\"\nresolv-conf = \"/etc/resolv.conf\"\n";
-    assert_snapshot!("kubelet-1.20-flags", kubelet(20, flags));
-    let config = "role = \"control-plane\"\n[kubelet]\nflags = { v = 4 }\n[kubelet.config]\nmaxPods = 50\n\
-                  clusterDNS = [\"10.96.0.10\"]\nevictionHard = { \"memory.available\" = \"5%\" }\n";
-    assert_snapshot!("kubelet-1.34-config", kubelet(34, config));
-}
-
-#[test]
-fn a_kubelet_that_the_image_carries() {
-    let rest = "[kubernetes]\nversion = \"1.34.2\"\n[kubelet]\nsource = \"file\"\nfile = \"kubelet\"\n\
-                [units]\nenable = [\"kubelet.service\"]\n";
-    let made = configured_beside(rest, &[], &[("kubelet", b"\x7fELF")]).unwrap();
-    assert_eq!(&*made.entries[&b"usr/bin/kubelet"[..]].component, "kubelet");
-    assert_snapshot!(shown(&made));
-    let rest = "[kubelet]\nsource = \"package\"\n";
-    let made = configured(rest, &[("package:kubelet", "1.36.4-1.1")]).unwrap();
-    let drop_in = text(
-        &made,
-        "usr/lib/systemd/system/kubelet.service.d/20-nodelith.conf",
-    );
-    assert!(drop_in.contains("kubelet 1.36") && drop_in.contains("\nExecStart=\n"));
-    assert!(
-        !made
-            .entries
-            .contains_key(&b"usr/lib/systemd/system/kubelet.service"[..])
-    );
 }
 
 #[test]
@@ -293,15 +304,15 @@ fn settings_that_a_version_does_not_have() {
     "#);
     let plugin = "[containerd.extra.plugins.\"io.containerd.cri.v1.images\"]\nx = 1";
     assert_snapshot!(with(plugin, "1.7.24"), @r#"
-    containerd 1.7 has no plug-in `io.containerd.cri.v1.images`
+    containerd 1.7.24 does not know `plugins.io.containerd.cri.v1.images`
     8:27: "io.containerd.cri.v1.images"
-    hint: it came with 2.0
+    hint: it came with 2.0.0
     "#);
     let plugin = "[containerd.extra.plugins.\"io.containerd.grpc.v1.cri\"]\nsandbox_image = \"x\"";
     assert_snapshot!(with(plugin, "2.1.9"), @r"
-    containerd 2.1 does not read `sandbox_image` of `io.containerd.grpc.v1.cri`
+    containerd 2.1 does not read `plugins.io.containerd.grpc.v1.cri.sandbox_image`
     9:1: sandbox_image
-    hint: from 2.0 on the settings of CRI are in `io.containerd.cri.v1.images` and `io.containerd.cri.v1.runtime`
+    hint: it reads that at `plugins.io.containerd.cri.v1.images.pinned_images.sandbox`
     ");
     let digest = format!(
         "[pause]\nimage = \"r.example/pause:3.10@sha256:{}\"",
@@ -315,63 +326,108 @@ fn settings_that_a_version_does_not_have() {
 }
 
 #[test]
-fn kubelet_settings_that_a_minor_does_not_have() {
-    let with = |minor: u32, keys: &str| {
-        let rest = format!("[kubernetes]\nversion = \"1.{minor}\"\n{keys}\n{CONTAINERD}");
-        let containerd = if minor < 23 { "1.6.20~ds1" } else { "2.2.2" };
+fn what_a_line_does_not_have() {
+    let with = |keys: &str, containerd| {
+        let rest = format!("[containerd]\nsource = \"package\"\n{keys}\n");
         refused_with(&rest, containerd)
     };
-    assert_snapshot!(with(33, "[kubelet.flags]\nnetwork-plugin = \"cni\""), @r#"
-    kubelet 1.33 has no flag `network-plugin`: it was removed by 1.24
-    9:18: "cni"
-    hint: take it out: containerd always uses CNI
+    assert_snapshot!(with("drop-ins = true", "1.7.24"), @r"
+    a drop-in for containerd 1.7 would take the place of all settings of CRI
+    8:12: true
+    hint: 2.0 is the first that merges them key by key: use `extra`
+    ");
+    assert_snapshot!(with("snapshotter = \"aufs\"", "2.1.9"), @r#"
+    containerd 2.1 has no snapshotter `aufs`
+    8:15: "aufs"
+    hint: use `overlayfs`
     "#);
-    assert_snapshot!(with(20, "[kubelet.flags]\nseccomp-default = true"), @r"
-    kubelet 1.20 has no flag `seccomp-default`: it came with 1.22
-    9:19: true
-    hint: take it out: nothing takes its place
-    ");
-    assert_snapshot!(with(33, "[kubelet.flags]\nnode-labels = \"a b\""), @r#"
-    the value of kubelet's flag `node-labels` has blanks or quotes
-    9:15: "a b"
-    hint: a unit's command line would split it; use the field of `[kubelet.config]`
+    assert_snapshot!(with("snapshotter = \"erofs\"", "2.0.4"), @r#"
+    containerd 2.0 has no snapshotter `erofs`
+    8:15: "erofs"
+    hint: it came with 2.1
     "#);
-    assert_snapshot!(with(20, "[kubelet.config]\nmaxPods = 5"), @r"
-    kubelet 1.20 merges no drop-ins into its configuration
-    9:11: 5
-    hint: set the flag `max-pods` in `[kubelet.flags]`, which means the same
+    assert_snapshot!(with("snapshotter = \"stargz\"", "2.0.4"), @r#"
+    containerd has no snapshotter `stargz` of its own
+    8:15: "stargz"
+    hint: name the program that serves it: `[containerd.extra.proxy_plugins.stargz]` with `type = "snapshot"` and `address`
+    "#);
+    assert_snapshot!(with("rlimits = { nofile = \"2:1\" }", "2.0.4"), @r#"
+    `2:1` is not a limit
+    8:22: "2:1"
+    hint: write a number, two joined by a colon of which the second is no smaller, or "unlimited"
+    "#);
+    assert_snapshot!(with("runtimes.x.runtime_type = \"io.containerd.runc.v1\"", "2.0.4"), @r#"
+    containerd 2.0 has no runtime of the type `io.containerd.runc.v1`
+    8:27: "io.containerd.runc.v1"
+    hint: use `io.containerd.runc.v2`
+    "#);
+    assert_snapshot!(with("runtimes.x.cgroup_writable = true", "2.0.4"), @r"
+    containerd 2.0.4 does not know `plugins.io.containerd.cri.v1.runtime.containerd.runtimes.x.cgroup_writable`
+    8:12: cgroup_writable
+    hint: it came with 2.1.0
     ");
-    assert_snapshot!(with(33, "[kubelet.config]\nmaxpods = 5"), @r"
-    kubelet 1.33 has no field `maxpods`
-    9:11: 5
-    hint: did you mean `maxPods`?
+    assert_snapshot!(with("runtimes.x.snapshotter = \"native\"", "1.6.20"), @r"
+    containerd 1.6.20 does not know `plugins.io.containerd.grpc.v1.cri.containerd.runtimes.x.snapshotter`
+    8:12: snapshotter
+    hint: it came with 1.7.0
     ");
-    assert_snapshot!(with(33, "[kubelet.config]\ntlsCurvePreferences = []"), @r"
-    kubelet 1.33 has no field `tlsCurvePreferences`: it came with 1.36
-    9:23: []
+    assert_snapshot!(with("runtimes.x.runtime_typ = \"y\"", "2.0.4"), @r"
+    containerd 2.0 does not know `plugins.io.containerd.cri.v1.runtime.containerd.runtimes.x.runtime_typ`
+    8:12: runtime_typ
+    hint: did you mean `runtime_type`?
+    ");
+    assert_snapshot!(with("runtimes.x.options.NoPivotRoot = true", "2.0.4"), @r"
+    containerd 2.0 has no option `NoPivotRoot` for runc
+    8:20: NoPivotRoot
     hint: take it out
     ");
-    assert_snapshot!(with(33, "[kubelet.config]\ncgroupDriver = \"cgroupfs\""), @r#"
-    kubelet has the cgroup driver `cgroupfs`, and containerd `systemd`
-    9:16: "cgroupfs"
-    hint: take it out: it follows from `systemd-cgroup` in `[containerd]`
-    "#);
-    assert_snapshot!(with(20, "[kubelet.flags]\ncgroup-driver = \"cgroupfs\""), @r#"
-    kubelet has the cgroup driver `cgroupfs`, and containerd `systemd`
-    9:17: "cgroupfs"
-    hint: take it out: it follows from `systemd-cgroup` in `[containerd]`
-    "#);
-    let legacy = "[kernel]\ncommand-line = [\"systemd.unified_cgroup_hierarchy=0\"]";
-    assert_snapshot!(with(35, legacy), @r#"
-    kubelet 1.35 does not start on cgroup v1
-    9:17: "systemd.unified_cgroup_hierarchy=0"
-    hint: take the argument out, or set `failCgroupV1 = false` in `[kubelet.config]`
-    "#);
-    assert_snapshot!(refused("[kubelet.flags]\nv = 2\n", &[]), @r#"
-    kubelet is configured, but its version is not known
-    6:2: kubelet
-    hint: set `version` in `[kubernetes]`, like "1.34"
-    "#);
+    assert_snapshot!(with("runtimes.x.options.SystemdCgroup = false", "2.0.4"), @r"
+    all runtime handlers must manage cgroups alike
+    8:20: SystemdCgroup
+    hint: set `systemd-cgroup` in `[containerd]` for all of them
+    ");
+    assert_snapshot!(with("runtimes.x.options.BinaryName = 5", "2.0.4"), @r"
+    `BinaryName` must be a text
+    8:20: BinaryName
+    ");
+    assert_snapshot!(with("extra.oom_scor = 5", "2.0.4"), @r"
+    containerd 2.0 does not know `oom_scor`
+    8:7: oom_scor
+    hint: did you mean `oom_score`?
+    ");
+    assert_snapshot!(with("extra.oom_score = \"5\"", "2.0.4"), @r"
+    `oom_score` must be a whole number
+    8:7: oom_score
+    ");
+    assert_snapshot!(with("extra.plugin_dir = \"/x\"", "2.1.9"), @r"
+    containerd 2.1 does not read `plugin_dir` any more
+    8:7: plugin_dir
+    hint: it is gone since 2.1.0: external plug-ins, as proxy or program
+    ");
+    assert_snapshot!(with("extra.debug.log_trace_id = true", "2.1.9"), @r"
+    containerd 2.1.9 does not know `debug.log_trace_id`
+    8:13: log_trace_id
+    hint: it came with 2.3.0
+    ");
+    let proxy = "snapshotter = \"stargz\"\n[containerd.extra.proxy_plugins.stargz]\ntype = \"snapshot\"\naddress = \"/run/s.sock\"";
+    assert!(
+        configured(
+            &format!("{CONTAINERD}{proxy}\n"),
+            &[("package:containerd", "2.1.9")]
+        )
+        .is_ok()
+    );
+}
+
+#[test]
+fn what_is_deprecated_is_said() {
+    let said = |keys: &str, containerd| {
+        let made = with(&format!("{CONTAINERD}{keys}\n"), containerd);
+        made.warnings.into_iter().collect::<Vec<_>>().join("\n")
+    };
+    let bin_dir = "[containerd.extra.plugins.\"io.containerd.cri.v1.images\".registry.configs.x.auth]\nusername = \"u\"";
+    assert_snapshot!(said(bin_dir, "2.1.9"), @"containerd 2.1 deprecates `plugins.io.containerd.cri.v1.images.registry.configs.x.auth.username`: use pull secrets of pods");
+    assert_snapshot!(said("systemd-cgroup = false", "2.1.9"), @"systemd and containerd both manage cgroups: leave `systemd-cgroup` out of `[containerd]`");
 }
 
 #[test]
@@ -404,4 +460,101 @@ fn containerd_that_is_not_there() {
             .contains_key(&b"etc/containerd/config.toml"[..])
     );
     assert!(!made.entries.contains_key(&b"etc/crictl.yaml"[..]));
+}
+
+/// Plug-ins of a package and of a release are chosen alike.
+#[test]
+fn cni_plugins_are_chosen() {
+    let root = [
+        ("package:containerd", "1.7.24~ds1"),
+        ("usr/lib/cni/bridge", "x"),
+        ("usr/lib/cni/loopback", "x"),
+        ("usr/lib/cni/vlan", "x"),
+    ];
+    let cni = |plugins: &str| format!("{CONTAINERD}[cni]\nplugins = {plugins}\n");
+    let made = configured(&cni("[\"loopback\"]"), &root).unwrap();
+    let removed: Vec<_> = made.removed.iter().map(ToString::to_string).collect();
+    assert_eq!(removed, ["usr/lib/cni/bridge", "usr/lib/cni/vlan"]);
+    let links = made.entries.keys().map(ToString::to_string);
+    let links: Vec<_> = links.filter(|path| path.starts_with("opt/")).collect();
+    assert_eq!(links, ["opt/cni/bin/loopback"]);
+    assert!(made.warnings.is_empty());
+    let without = configured(&cni("[\"bridge\"]"), &root).unwrap();
+    assert_snapshot!(without.warnings.first().unwrap(), @"containerd calls the CNI plug-in `loopback` for every pod, and `plugins` in `[cni]` leaves it out");
+    assert_snapshot!(refused(&cni("[\"brigde\"]"), &root), @r#"
+    the node has no CNI plug-in `brigde`
+    9:12: "brigde"
+    hint: did you mean `bridge`?
+    "#);
+    assert_snapshot!(refused(&cni("[\"bridge\"]"), &root[..1]), @r#"
+    the node has no CNI plug-in `bridge`
+    9:12: "bridge"
+    hint: set `source` in `[cni]` to "package" or "release"
+    "#);
+}
+
+#[test]
+fn crictl_may_be_a_file() {
+    let beside = |source: &str| {
+        let rest = format!("[crictl]\n{source}\n");
+        configured_beside(&rest, &[], &[("own", b"#!/bin/sh\n")]).unwrap()
+    };
+    let file = beside("source = \"file\"\nfile = \"own\"");
+    let entry = &file.entries[&b"usr/bin/crictl"[..]];
+    assert_eq!((&*entry.component, entry.mode), ("crictl", 0o755));
+    assert!(
+        beside("source = \"none\"")
+            .entries
+            .keys()
+            .all(|path| !path.to_string().contains("crictl"))
+    );
+}
+
+#[test]
+fn units_of_releases() {
+    let rest = |containerd: &str| {
+        format!(
+            "[kubernetes]\nversion = \"1.34\"\n[containerd]\nsource = \"release\"\nversion = \"{containerd}\"\n\
+             [kubelet]\nsource = \"release\"\n"
+        )
+    };
+    let made = configured(&rest("2.3.4"), &[]).unwrap();
+    let unit = text(&made, "usr/lib/systemd/system/containerd.service");
+    assert_snapshot!(unit, @r"
+    [Unit]
+    Description=containerd, the container runtime
+    Documentation=https://containerd.io
+    After=network.target dbus.service
+
+    [Service]
+    Type=notify
+    ExecStartPre=-/usr/sbin/modprobe overlay
+    ExecStart=/usr/bin/containerd
+    Restart=always
+    RestartSec=5
+    # Containers go on while it is started again.
+    KillMode=process
+    Delegate=yes
+    LimitNPROC=infinity
+    LimitCORE=infinity
+    TasksMax=infinity
+    OOMScoreAdjust=-999
+
+    [Install]
+    WantedBy=multi-user.target
+    ");
+    assert!(
+        made.entries
+            .contains_key(&b"usr/lib/systemd/system/kubelet.service"[..])
+    );
+    let older = configured(&rest("1.7.34"), &[]).unwrap();
+    let unit = text(&older, "usr/lib/systemd/system/containerd.service");
+    assert!(unit.contains("\nLimitNOFILE=infinity\n"));
+    // A package has its own.
+    let packaged = with(CONTAINERD, "1.7.24~ds1");
+    assert!(
+        !packaged
+            .entries
+            .contains_key(&b"usr/lib/systemd/system/containerd.service"[..])
+    );
 }

@@ -163,6 +163,17 @@ fn kubernetes(file: &ProfileFile, refuse: &Refuse<'_>) -> Result<()> {
             _ => {}
         }
     }
+    if let Some(containerd) = &file.containerd
+        && containerd.r#static.is_some()
+        && containerd.source != Some(ReleaseSource::Release)
+    {
+        return refuse(
+            "only a release of containerd has a static build",
+            "set `source = \"release\"`, or take `static` out",
+            &["containerd", "static"],
+            None,
+        );
+    }
     let releases: [(&str, Option<ReleaseSource>, Option<&Release>); 3] = [
         (
             "containerd",

@@ -45,8 +45,10 @@ pub struct Containerd {
     pub source: Option<ReleaseSource>,
     /// The package's name. Default: `containerd`.
     pub package: Option<PackageChoice>,
-    /// The release's version.
+    /// The release: a line (`2.3`) for its newest known, or a whole version.
     pub version: Option<Release>,
+    /// Whether the release is the static build, for roots with an old C library. Default: false.
+    pub r#static: Option<bool>,
     /// The snapshotter. Default: `overlayfs`.
     pub snapshotter: Option<PluginName>,
     /// Whether systemd manages cgroups. Default: true.
@@ -67,20 +69,54 @@ pub struct Containerd {
     pub pull_progress_timeout: Option<TimeSpan>,
     /// Whether containers get `SELinux` labels. Default: false.
     pub selinux: Option<bool>,
+    /// From how many categories a container's label is chosen. Default: 1024.
+    pub selinux_categories: Option<u32>,
     /// Whether devices are owned by the container's user. Default: false.
     pub device_ownership: Option<bool>,
     /// Whether devices are found through CDI. Default: containerd's.
     pub cdi: Option<bool>,
+    /// The folders of CDI's descriptions. Default: containerd's.
+    pub cdi_directories: Option<Vec<AbsolutePath>>,
     /// Whether NRI plug-ins may connect. Default: containerd's.
     pub nri: Option<bool>,
     /// Whether containers may listen below port 1024 without privileges. Default: containerd's.
     pub unprivileged_ports: Option<bool>,
     /// Whether containers may send pings without privileges. Default: containerd's.
     pub unprivileged_icmp: Option<bool>,
-    /// How many files a container may have open. Default: what systemd gives.
+    /// How many files containerd, and a container by default, may have open. Default: what
+    /// containerd's unit says.
     pub open_files: Option<u32>,
+    /// Limits of every container, each a number, `SOFT:HARD` or `unlimited`. Default: containerd's own.
+    pub rlimits: BTreeMap<Rlimit, Scalar>,
+    /// Whether files in /etc/containerd/conf.d go over the configuration. Default: false.
+    pub drop_ins: Option<bool>,
     /// Anything else for containerd's config.toml, merged over what is generated.
     pub extra: FreeForm,
+}
+
+/// A limit of a process (getrlimit(2)).
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "getrlimit(2) describes them")]
+pub enum Rlimit {
+    As,
+    Core,
+    Cpu,
+    Data,
+    Fsize,
+    Locks,
+    Memlock,
+    Msgqueue,
+    Nice,
+    Nofile,
+    Nproc,
+    Rss,
+    Rtprio,
+    Rttime,
+    Sigpending,
+    Stack,
 }
 
 /// A registry's mirrors and how it is reached.
@@ -93,12 +129,36 @@ pub struct Registry {
     pub mirrors: Option<Vec<Url>>,
     /// Whether the registry itself is never asked. Default: false.
     pub only_mirrors: Option<bool>,
+    /// What mirrors are asked for. Default: `pull` and `resolve`.
+    pub capabilities: Option<Vec<Capability>>,
     /// The certificate authority of the mirrors and the registry.
     pub ca: Option<LocalFile>,
+    /// The client's certificate: a file that the node has, not the image.
+    pub client_certificate: Option<AbsolutePath>,
+    /// The client's key: a file that the node has, not the image.
+    pub client_key: Option<AbsolutePath>,
+    /// Headers of every request to the mirrors and the registry, without secrets.
+    pub headers: BTreeMap<String, Scalar>,
+    /// How long to wait for a connection. Default: `30s`.
+    pub dial_timeout: Option<TimeSpan>,
     /// Whether certificates are not checked. Default: false.
     pub skip_verify: Option<bool>,
     /// Whether the mirrors' paths are used as they are, without `/v2`. Default: false.
     pub override_path: Option<bool>,
+}
+
+/// What a mirror may be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Capability {
+    /// Content by digest.
+    Pull,
+    /// Which digest a tag has.
+    Resolve,
+    /// To take content.
+    Push,
+    /// What refers to a digest.
+    Referrers,
 }
 
 /// containerd's streaming server.
@@ -125,7 +185,7 @@ pub struct Runc {
     pub source: Option<ReleaseSource>,
     /// The package's name. Default: `runc`.
     pub package: Option<PackageChoice>,
-    /// The release's version.
+    /// The release: a line (`1.4`) for its newest known, or a whole version.
     pub version: Option<Release>,
 }
 
@@ -137,23 +197,40 @@ pub struct Cni {
     pub source: Option<ReleaseSource>,
     /// The package's name. Default: `containernetworking-plugins`.
     pub package: Option<PackageChoice>,
-    /// The release's version.
+    /// The release: a line (`1.9`) for its newest known, or a whole version.
     pub version: Option<Release>,
     /// The folder of the plug-ins in the node. Default: `/opt/cni/bin`.
     pub bin_dir: Option<AbsolutePath>,
     /// The folder of network configurations in the node. Default: `/etc/cni/net.d`.
     pub conf_dir: Option<AbsolutePath>,
+    /// How many network configurations a pod gets, one after the other. Default: 1.
+    pub max_conf: Option<u16>,
+    /// Which of a pod's addresses is its first. Default: the IPv4 one.
+    pub ip_preference: Option<IpPreference>,
     /// The plug-ins that the node has, if not all.
     pub plugins: Option<Vec<PluginName>>,
+}
+
+/// Which of a pod's addresses is its first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum IpPreference {
+    /// The first that is IPv4.
+    Ipv4,
+    /// The first that is IPv6.
+    Ipv6,
+    /// The first that the network plug-in gives.
+    Cni,
 }
 
 /// The command line client for the container runtime.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Crictl {
-    /// Where it comes from. Default: `release`.
+    /// Where it comes from. Default: `none`.
     pub source: Option<CrictlSource>,
-    /// The release's version. Default: the Kubernetes minor's newest known.
+    /// The release: a line or a whole version. Default: the newest known of the Kubernetes
+    /// minor, else of the nearest older one.
     pub version: Option<Release>,
     /// A local file to install, with `source = "file"`.
     pub file: Option<LocalFile>,
@@ -195,7 +272,7 @@ pub struct Kubelet {
     pub source: Option<KubeletSource>,
     /// The package's name. Default: `kubelet`.
     pub package: Option<PackageChoice>,
-    /// The release's version. Default: the Kubernetes version.
+    /// The release: a line or a whole version. Default: the Kubernetes version.
     pub version: Option<Release>,
     /// A local file to install, with `source = "file"`.
     pub file: Option<LocalFile>,
@@ -233,12 +310,14 @@ replace!(
     AbsolutePath,
     CrictlSource,
     ImageReference,
+    IpPreference,
     KubeletSource,
     PackageChoice,
     PluginName,
     Release,
     ReleaseSource,
     TimeSpan,
+    Vec<AbsolutePath>,
     Vec<PluginName>,
 );
 
@@ -248,7 +327,13 @@ impl Merge for Registry {
         if over.mirrors.is_some() {
             self.mirrors = over.mirrors;
         }
-        merge_fields!(self, over; server, only_mirrors, ca, skip_verify, override_path);
+        if over.capabilities.is_some() {
+            self.capabilities = over.capabilities;
+        }
+        merge_fields!(self, over;
+            server, only_mirrors, ca, client_certificate, client_key, headers, dial_timeout,
+            skip_verify, override_path,
+        );
     }
 }
 
@@ -267,10 +352,10 @@ impl Merge for Kernel {
 impl Merge for Containerd {
     fn merge(&mut self, over: Self) {
         merge_fields!(self, over;
-            source, package, version, snapshotter, systemd_cgroup, default_runtime, runtimes,
+            source, package, version, r#static, snapshotter, systemd_cgroup, default_runtime, runtimes,
             registries, streaming, log_line_size, concurrent_downloads, pull_progress_timeout,
-            selinux, device_ownership, cdi, nri, unprivileged_ports, unprivileged_icmp,
-            open_files, extra,
+            selinux, selinux_categories, device_ownership, cdi, cdi_directories, nri, unprivileged_ports, unprivileged_icmp,
+            open_files, rlimits, drop_ins, extra,
         );
     }
 }
@@ -289,7 +374,7 @@ impl Merge for Runc {
 
 impl Merge for Cni {
     fn merge(&mut self, over: Self) {
-        merge_fields!(self, over; source, package, version, bin_dir, conf_dir, plugins);
+        merge_fields!(self, over; source, package, version, bin_dir, conf_dir, max_conf, ip_preference, plugins);
     }
 }
 

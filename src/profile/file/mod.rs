@@ -12,8 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use components::{
-    Cni, Containerd, Crictl, CrictlSource, Kernel, Kubelet, KubeletSource, Pause, Preload,
-    Registry, ReleaseSource, Runc, Streaming,
+    Capability, Cni, Containerd, Crictl, CrictlSource, IpPreference, Kernel, Kubelet,
+    KubeletSource, Pause, Preload, Registry, ReleaseSource, Rlimit, Runc, Streaming,
 };
 pub use debian::{Debian, Exclude, Locales, Repository};
 pub use system::{Authority, Certificates, File, Modules, Proxy, Units, User};

@@ -3,14 +3,19 @@
 use std::fs::File;
 use std::io::{self, Read};
 
-use super::Inner;
 use super::address::Address;
 use super::transfer::{Failure, Sort, told};
+use super::{Inner, Origin};
 use crate::error::{Error, Kind, Result};
 use crate::http::{self, Retries, Trouble, passing};
 
 /// The bytes at the first address that gives them.
-pub(super) async fn get(inner: &Inner, urls: &[String], limit: u64) -> Result<Vec<u8>> {
+pub(super) async fn get(
+    inner: &Inner,
+    urls: &[String],
+    origin: Origin,
+    limit: u64,
+) -> Result<Vec<u8>> {
     let mut failures = Vec::new();
     for url in urls {
         let address = Address::parse(url)?;
@@ -32,9 +37,15 @@ pub(super) async fn get(inner: &Inner, urls: &[String], limit: u64) -> Result<Ve
         );
     }
     let error = Error::new(Kind::Network, told(&failures));
+    let missing = failures.iter().all(|failure| failure.sort == Sort::Missing);
     Err(if inner.options.offline {
         error.hint("run once without `--offline`")
-    } else if failures.iter().all(|failure| failure.sort == Sort::Missing) {
+    } else if origin == Origin::Release {
+        match missing {
+            true => error.with_kind(Kind::Resolve),
+            false => error,
+        }
+    } else if missing {
         error.hint("check that the mirror has it, and that its name is spelt right")
     } else {
         error.hint("check the network, the proxy settings and the mirror")

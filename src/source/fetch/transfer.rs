@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicU64;
 use reqwest::Url;
 
 use super::address::Address;
-use super::{Download, Inner};
+use super::{Download, Inner, Origin};
 use crate::error::{Error, Kind, Result, plain};
 use crate::http::{self, Outcome, Partial, Progress, Retries, Trouble};
 
@@ -31,7 +31,12 @@ pub(super) enum Sort {
 }
 
 /// Gets `item` into the store, counting bytes into `received`.
-pub(super) async fn fetch(inner: &Inner, item: &Download, received: &Arc<AtomicU64>) -> Result<()> {
+pub(super) async fn fetch(
+    inner: &Inner,
+    item: &Download,
+    origin: Origin,
+    received: &Arc<AtomicU64>,
+) -> Result<()> {
     let _slot =
         inner.slots.acquire().await.map_err(|error| {
             Error::new(Kind::Network, format!("fetching `{}`: {error}", item.name))
@@ -53,7 +58,7 @@ pub(super) async fn fetch(inner: &Inner, item: &Download, received: &Arc<AtomicU
     if partial.position() == 0 {
         partial.discard();
     }
-    Err(given_up(item, &failures, inner.options.offline))
+    Err(given_up(item, &failures, origin, inner.options.offline))
 }
 
 /// Tries one address as often as it makes sense; nothing when the item is in the store.
@@ -175,7 +180,7 @@ fn from_file(
 }
 
 /// Says why an item could not be had anywhere.
-fn given_up(item: &Download, failures: &[Failure], offline: bool) -> Error {
+fn given_up(item: &Download, failures: &[Failure], origin: Origin, offline: bool) -> Error {
     let name = &item.name;
     if failures.is_empty() {
         return Error::new(Kind::Network, format!("no address is known for `{name}`"))
@@ -187,11 +192,17 @@ fn given_up(item: &Download, failures: &[Failure], offline: bool) -> Error {
             Some(size) => format!(" ({size} bytes)"),
             None => String::new(),
         };
-        return Error::new(
+        let error = Error::new(
             Kind::Verify,
-            format!("`{name}` is not what was asked for: expected {}{size}; {tried}", item.digest),
-        )
-        .hint("the mirror may be broken or in the middle of an update: try again later, or another `--mirror`")
+            format!(
+                "`{name}` is not what was asked for: expected {}{size}; {tried}",
+                item.digest
+            ),
+        );
+        if origin == Origin::Release {
+            return error;
+        }
+        return error.hint("the mirror may be broken or in the middle of an update: try again later, or another `--mirror`")
         .hint("if the file was replaced at its source, `nodelith lock --update` takes the new one");
     }
     let error = Error::new(Kind::Network, format!("`{name}` cannot be had: {tried}"));
@@ -199,7 +210,14 @@ fn given_up(item: &Download, failures: &[Failure], offline: bool) -> Error {
         return error
             .hint("fill the folder again with `nodelith vendor`, where there is a network");
     }
-    if failures.iter().all(|failure| failure.sort == Sort::Missing) {
+    let missing = failures.iter().all(|failure| failure.sort == Sort::Missing);
+    if origin == Origin::Release {
+        return match missing {
+            true => error.with_kind(Kind::Resolve),
+            false => error,
+        };
+    }
+    if missing {
         return error
             .hint("a newer version may have replaced it: `nodelith lock --update` takes what the archive has now")
             .hint("to keep the locked version, name a snapshot of the archive as fallback mirror; `nodelith vendor` keeps a copy of all inputs for the next time");

@@ -1,0 +1,120 @@
+//! How the test gets into a guest whose image is as it is, and its results out.
+//!
+//! A unit comes as a systemd credential in the firmware's tables (SMBIOS type 11),
+//! or, for systemd before 256, with a second initrd. It runs a script that is the
+//! whole content of a read-only disk, and the script writes to a virtio port.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+
+use crate::Result;
+use crate::cpio::Archive;
+use crate::unpack::Unpacked;
+
+/// The virtio port's name.
+pub const PORT: &str = "nodelith.test";
+/// The serial number of the disk that is the script.
+pub const TEST_DISK: &str = "nodelith-test";
+
+const UNIT: &str = "nodelith-test.service";
+const SCRIPT: &str = include_str!("guest.sh");
+
+/// The first systemd that takes units as credentials (`systemd.extra-unit.*`).
+const UNITS_AS_CREDENTIALS: u32 = 256;
+
+/// The test, prepared for one image.
+pub struct Test {
+    /// The disk with the script.
+    pub disk: PathBuf,
+    /// The kernel's command line.
+    pub command_line: String,
+    /// Further arguments for QEMU.
+    pub qemu: Vec<String>,
+    /// A second initrd, to follow the first; or nothing.
+    pub appended: Vec<u8>,
+}
+
+impl Test {
+    /// Prepares what an image needs.
+    pub fn make(unpacked: &Unpacked, folder: &Path) -> Result<Self> {
+        let disk = folder.join("test.disk");
+        fs::write(&disk, script_disk())?;
+        let mut test = Self {
+            disk,
+            // The last console is the one that init writes to.
+            command_line: format!(
+                "{} console=ttyS0 panic=-1 systemd.wants={UNIT} systemd.show_status=1",
+                unpacked.command_line()
+            ),
+            qemu: Vec::new(),
+            appended: Vec::new(),
+        };
+        if unpacked.systemd()? >= UNITS_AS_CREDENTIALS {
+            let credential = folder.join("credential");
+            let unit = BASE64_STANDARD.encode(unit());
+            let text = format!("io.systemd.credential.binary:systemd.extra-unit.{UNIT}={unit}");
+            fs::write(&credential, text)?;
+            let path = credential.display().to_string().replace(',', ",,");
+            test.qemu = vec!["-smbios".to_owned(), format!("type=11,path={path}")];
+        } else {
+            let mut archive = Archive::default();
+            archive.file(
+                &format!("run/systemd/system/{UNIT}"),
+                0o644,
+                unit().as_bytes(),
+            );
+            test.appended = archive.finish();
+        }
+        Ok(test)
+    }
+}
+
+/// The script with a size that disks can have; a shell passes over the empty lines.
+fn script_disk() -> Vec<u8> {
+    let mut bytes = SCRIPT.as_bytes().to_vec();
+    bytes.resize(bytes.len().next_multiple_of(1 << 12), b'\n');
+    bytes
+}
+
+/// A unit that runs after the node is up, and powers the machine off when done.
+/// It is no oneshot: the boot would wait for it, and never be done while it looks.
+fn unit() -> String {
+    let disk = escape(&format!("dev/disk/by-id/virtio-{TEST_DISK}"));
+    let port = escape(&format!("dev/virtio-ports/{PORT}"));
+    format!(
+        "[Unit]
+Description=Test of the node
+BindsTo={disk}.device {port}.device
+After={disk}.device {port}.device multi-user.target
+SuccessAction=poweroff
+FailureAction=poweroff
+
+[Service]
+Type=exec
+ExecStart=/bin/sh /dev/disk/by-id/virtio-{TEST_DISK}
+StandardOutput=file:/dev/virtio-ports/{PORT}
+StandardError=journal
+"
+    )
+}
+
+/// A path in a unit's name (`systemd-escape --path`).
+fn escape(path: &str) -> String {
+    path.replace('-', "\\x2d").replace('/', "-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_named_as_systemd_names_them() {
+        assert_eq!(
+            escape("dev/disk/by-id/virtio-x"),
+            r"dev-disk-by\x2did-virtio\x2dx"
+        );
+        assert!(unit().contains(r"After=dev-disk-by\x2did-virtio\x2dnodelith\x2dtest.device dev-virtio\x2dports-nodelith.test.device"));
+    }
+}

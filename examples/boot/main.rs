@@ -1,0 +1,123 @@
+//! `ci/boot`: boots images in QEMU and says whether they are nodes that run pods,
+//! with nothing but what the image carries. docs/boot.md tells how.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program that talks to people"
+)]
+
+mod checks;
+mod cpio;
+mod guest;
+mod initrd;
+mod qemu;
+mod report;
+mod root_image;
+mod sections;
+mod unpack;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use clap::Parser;
+
+use checks::Boot;
+use guest::Test;
+use report::Report;
+
+type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
+
+/// Boots image layouts in QEMU and says whether they are nodes that run pods.
+#[derive(Parser)]
+#[command(name = "ci/boot")]
+struct Arguments {
+    /// Images: `oci:DIR[:TAG]`, `oci-archive:FILE`, or a layout's folder
+    #[arg(required = true)]
+    images: Vec<String>,
+    /// Seconds that one boot may take until it has powered off
+    #[arg(long, default_value_t = 300)]
+    deadline: u64,
+    /// Boots of each image, with the same `/var`
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=2))]
+    boots: u8,
+    /// Where the results go as JSON
+    #[arg(long, default_value = "target/boot.json")]
+    output: PathBuf,
+    /// Keep root images, disks and consoles in this folder [default: away afterwards]
+    #[arg(long)]
+    keep: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match all(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Boots each image, twice with the same `/var`.
+fn all(arguments: &Arguments) -> Result<bool> {
+    let mut reports = Vec::new();
+    for (number, image) in arguments.images.iter().enumerate() {
+        let temporary = tempfile::Builder::new()
+            .prefix("boot-")
+            .tempdir_in("target")?;
+        let folder = match &arguments.keep {
+            Some(folder) => folder.join(number.to_string()),
+            None => temporary.path().to_owned(),
+        };
+        std::fs::create_dir_all(&folder)?;
+        let report = prove(image, &folder, arguments)
+            .map_err(|error| format!("booting `{image}`: {error}"))?;
+        println!("{}", report.text());
+        reports.push(report);
+    }
+    let json = format!("{:#}\n", report::json(&reports));
+    std::fs::write(&arguments.output, json)?;
+    println!("{}", arguments.output.display());
+    Ok(reports.iter().all(Report::passed))
+}
+
+fn prove(image: &str, folder: &Path, arguments: &Arguments) -> Result<Report> {
+    eprintln!("unpacking {image}");
+    let unpacked = unpack::unpack(image, folder)?;
+    eprintln!("making root image and initrd");
+    let test = Test::make(&unpacked, folder)?;
+    let machine = qemu::Machine {
+        root: root_image::make(&unpacked.root, folder)?,
+        var: root_image::empty_var(folder)?,
+        kernel: unpacked.kernel()?,
+        initrd: initrd::make(&unpacked, folder, &test.appended)?,
+        test,
+        deadline: Duration::from_secs(arguments.deadline),
+    };
+    let mut boots = Vec::new();
+    for name in ["first", "second"].into_iter().take(arguments.boots.into()) {
+        eprintln!("booting: {name}");
+        let boot = Boot::read(machine.boot(&folder.join(name))?);
+        let whole = boot.is_whole();
+        boots.push(boot);
+        if !whole {
+            break;
+        }
+    }
+    Ok(Report::new(image, &unpacked, &boots, arguments.boots > 1))
+}
+
+/// Runs a command that must succeed.
+fn done(command: &mut Command) -> Result<()> {
+    let output = command.stdin(Stdio::null()).output();
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = output.map_err(|error| format!("starting `{name}`: {error}"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("`{name}` failed with {}:\n{said}", output.status).into());
+    }
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! A subject from an OCI image.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use super::look::look;
+use super::{Seen, Subject};
+use crate::error::Result;
+use crate::image::read::Image;
+use crate::image::source::reading;
+use crate::tree::image::{Place, read_looking};
+
+/// What is seen in layers may come to this much, in bytes; the rest is not kept.
+const MOST_SEEN: usize = 96 << 20;
+
+/// Reads a subject from an opened image.
+///
+/// # Errors
+/// When a layer cannot be read.
+pub fn read(image: &Image) -> Result<Subject> {
+    // By where it is: of what layers hide, nothing is a finding.
+    let seen: Mutex<(usize, BTreeMap<Place, Seen>)> = Mutex::default();
+    let mut read = read_looking(image, &|place, path, entry, reader| {
+        if let Some(one) = look(path, entry, reader).map_err(|error| reading(&error))?
+            && let Ok(mut seen) = seen.lock()
+        {
+            seen.0 += size(&one);
+            if seen.0 <= MOST_SEEN {
+                seen.1.insert(place, one);
+            }
+        }
+        Ok(())
+    })?;
+    let (bytes, mut seen) = seen.into_inner().unwrap_or_default();
+    let mut subject = Subject::new(&image.reference, true);
+    for (path, place) in &read.files {
+        if let Some(one) = seen.remove(place) {
+            subject.add(path.clone(), one);
+        }
+    }
+    subject.tree = std::mem::take(&mut read.tree);
+    subject.limit(bytes);
+    subject.labels = labels(image);
+    let created = image.config.created().as_deref();
+    subject.epoch = created
+        .and_then(|text| text.parse::<jiff::Timestamp>().ok())
+        .map(jiff::Timestamp::as_second)
+        .filter(|second| *second > 0);
+    Ok(subject)
+}
+
+impl Subject {
+    /// Says so where more was seen than is kept.
+    pub(super) fn limit(&mut self, bytes: usize) {
+        if bytes > MOST_SEEN {
+            let what = format!(
+                "{}: its configuration files are too many to read them all",
+                self.name
+            );
+            self.unread.insert(what);
+        }
+    }
+}
+
+/// About how much memory it takes.
+pub(super) fn size(seen: &Seen) -> usize {
+    match seen {
+        Seen::Text(text) | Seen::Dpkg(text) | Seen::Unread(text) => text.len(),
+        Seen::Packages(packages) => packages
+            .iter()
+            .map(|(name, version)| name.len() + version.len())
+            .sum(),
+        Seen::Images(names) => names.iter().map(String::len).sum(),
+        Seen::Program(_) | Seen::Secret(_) => 64,
+    }
+}
+
+pub(super) fn is_full(bytes: usize) -> bool {
+    bytes > MOST_SEEN
+}
+
+fn labels(image: &Image) -> BTreeMap<String, String> {
+    let config = image.config.config().as_ref();
+    let mut labels: BTreeMap<String, String> = config
+        .and_then(|config| config.labels().clone())
+        .into_iter()
+        .flatten()
+        .collect();
+    labels.extend(image.annotations.clone());
+    labels
+}
