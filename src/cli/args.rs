@@ -484,7 +484,7 @@ pub struct Pull {
 /// Arguments of `export`.
 #[derive(Debug, Args)]
 pub struct Export {
-    /// An image: `oci:DIR[:TAG]`, `oci-archive:FILE`, or a path
+    /// An image: `docker://HOST/NAME:TAG`, `oci:DIR[:TAG]`, `oci-archive:FILE`, or a path
     #[arg(value_name = "IMAGE")]
     pub image: String,
     /// What to make of it (several with commas)
@@ -502,6 +502,8 @@ pub struct Export {
     /// Architecture, where the image has several
     #[arg(long, value_name = "ARCH")]
     pub arch: Option<String>,
+    #[command(flatten)]
+    pub(crate) registry: Registry,
 }
 
 /// What an image can be made into.
@@ -520,12 +522,14 @@ pub enum ExportFormat {
 /// Arguments of `same-root`.
 #[derive(Debug, Args)]
 pub struct SameRoot {
-    /// Images (`oci:DIR[:TAG]`, `oci-archive:FILE`, or a path) and files with a root image
+    /// Images (as for `show`) and files with a root image
     #[arg(value_name = "IMAGE", required = true)]
     pub images: Vec<String>,
     /// Architecture, where images have several
     #[arg(long, value_name = "ARCH")]
     pub arch: Option<String>,
+    #[command(flatten)]
+    pub(crate) registry: Registry,
 }
 
 /// Arguments of `init`.
