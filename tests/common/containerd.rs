@@ -224,14 +224,7 @@ impl Daemon {
         let mut command = Command::new("nsenter");
         command
             .arg(format!("--target={}", self.init))
-            .args([
-                "--mount",
-                "--net",
-                "--pid",
-                "--ipc",
-                "--uts",
-                "--root",
-            ])
+            .args(["--mount", "--net", "--pid", "--ipc", "--uts", "--root"])
             .arg(program)
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin");
