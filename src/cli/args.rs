@@ -249,7 +249,7 @@ pub struct Vendor {
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 pub struct Check {
-    /// A profile, an image (`oci:DIR[:TAG]`, `oci-archive:FILE`), a root directory, or a tar archive of one
+    /// A profile, an image (named as for `show`), a root directory, or a tar archive of one
     #[arg(value_name = "TARGET")]
     pub target: Option<String>,
     /// Architecture, where the target has several
@@ -278,6 +278,8 @@ pub struct Check {
     pub list: bool,
     #[command(flatten)]
     pub(crate) files: CheckFiles,
+    #[command(flatten)]
+    pub(crate) registry: Registry,
 }
 
 /// Loose files to look at, and versions that are known.
