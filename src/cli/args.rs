@@ -67,6 +67,8 @@ pub enum Verb {
     Export(Export),
     /// Say whether images and root images have the same root
     SameRoot(SameRoot),
+    /// Say which containerd, pause and crictl go with which Kubernetes, and why
+    Versions(Versions),
     /// Write a small commented profile
     Init(Init),
     /// Print the JSON schema of profiles
@@ -407,6 +409,20 @@ pub struct SameRoot {
     /// Architecture, where images have several
     #[arg(long, value_name = "ARCH")]
     pub arch: Option<String>,
+}
+
+/// Arguments of `versions`.
+#[derive(Debug, Args)]
+pub struct Versions {
+    /// A Kubernetes version, like `1.34` [default: all that are known]
+    #[arg(value_name = "KUBERNETES")]
+    pub kubernetes: Option<String>,
+    /// A containerd version or line, with what to know of it
+    #[arg(long, value_name = "VERSION")]
+    pub containerd: Option<String>,
+    /// Say what is supported on that day, like `2026-11-25`
+    #[arg(long, value_name = "DATE")]
+    pub date: Option<String>,
 }
 
 /// Arguments of `init`.

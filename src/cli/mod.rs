@@ -16,6 +16,7 @@ mod show;
 mod sources;
 mod store;
 mod vendor;
+mod versions;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -83,6 +84,7 @@ fn run(context: &Context, verb: Verb) -> Result<Outcome> {
         Verb::Diff(arguments) => diff::run(context, &arguments),
         Verb::Export(arguments) => export::run(context, &arguments),
         Verb::SameRoot(arguments) => same_root::run(context, &arguments),
+        Verb::Versions(arguments) => versions::run(context, &arguments),
         Verb::Init(arguments) => init::run(context, &arguments),
         Verb::Schema => init::print_schema(),
         Verb::Store(arguments) => store::run(context, &arguments),
