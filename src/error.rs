@@ -13,6 +13,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// What sort of failure it is; each sort has its own exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// What was made or looked at is not as it should be (exit status 1).
+    Findings,
     /// Wrong command line or profile (exit status 2).
     Usage,
     /// Inputs that cannot be found or do not go together (exit status 3).
@@ -32,6 +34,7 @@ impl Kind {
     #[must_use]
     pub fn exit_status(self) -> u8 {
         match self {
+            Self::Findings => 1,
             Self::Usage => 2,
             Self::Resolve => 3,
             Self::Verify => 4,
@@ -45,6 +48,7 @@ impl Kind {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Findings => "findings",
             Self::Usage => "usage",
             Self::Resolve => "resolve",
             Self::Verify => "verify",

@@ -1,7 +1,7 @@
 //! Nodelith turns a short profile into an immutable Kubernetes node image and proves that it works.
 //!
 //! The folders are the stages of the work, in the order in which data flows:
-//! profile → lock → source → tree → node → layer → image. See `docs/` and
+//! profile → lock → source → tree → node → layer → image → bundle. See `docs/` and
 //! CONTRIBUTING.md for the plan of the house; imports run downwards only.
 
 pub mod build;
@@ -9,6 +9,7 @@ pub mod bundle;
 pub mod check;
 pub mod cli;
 pub mod compat;
+pub mod cri;
 pub mod digest;
 pub mod error;
 pub mod http;
@@ -17,6 +18,7 @@ pub mod layer;
 pub mod lock;
 pub mod node;
 pub mod profile;
+pub mod registry;
 pub mod report;
 pub mod sandbox;
 pub mod source;

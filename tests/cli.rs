@@ -68,8 +68,11 @@ fn help() {
       build        Build a node image from a profile
       lock         Make or renew a profile's lock
       vendor       Keep all that a lock names in a folder that builds can use as their only source
+      check        Find what is wrong with a node image, anybody's
       show         Show what an image is made of
       diff         Show what differs between two images, and what a node must download
+      export       Make root images and archives from an image, for machines to boot
+      same-root    Say whether images and root images have the same root
       init         Write a small commented profile
       schema       Print the JSON schema of profiles
       store        Look into the store, or make room in it
@@ -131,6 +134,9 @@ fn help() {
               
               [env: NODELITH_SANDBOX]
               [default: auto]
+
+          --accept-findings <REASON>
+              Build in spite of errors that the check finds; the image carries the reason
 
           --json
               Print results as JSON on standard output and events as JSON lines on standard error
@@ -276,8 +282,11 @@ fn usage_errors() {
       build        Build a node image from a profile
       lock         Make or renew a profile's lock
       vendor       Keep all that a lock names in a folder that builds can use as their only source
+      check        Find what is wrong with a node image, anybody's
       show         Show what an image is made of
       diff         Show what differs between two images, and what a node must download
+      export       Make root images and archives from an image, for machines to boot
+      same-root    Say whether images and root images have the same root
       init         Write a small commented profile
       schema       Print the JSON schema of profiles
       store        Look into the store, or make room in it

@@ -349,8 +349,10 @@ fn json_is_described() {
     let page = read("docs/formats/json.md");
     let described: BTreeSet<&str> = quoted(&page).collect();
     let mut sources = files("src/cli", ".rs");
+    sources.extend(files("src/bundle", ".rs"));
     sources.extend(files("src/report", ".rs"));
     sources.extend(files("examples/bench", ".rs"));
+    sources.push("examples/boot/report.rs".into());
     let mut fields = BTreeSet::new();
     let mut schemas = BTreeSet::new();
     for source in sources {
@@ -393,6 +395,8 @@ fn json_is_described() {
         "tar",
         "zstd",
         "umoci",
+        "mkfs-erofs",
+        "veritysetup",
         "entries",
         "compressed",
         "peak-memory",

@@ -89,12 +89,15 @@ impl Data {
     /// `nodelith build`, into a layout of that store's own.
     pub fn build(&self, store: &Path, profile: &Path) -> Command {
         let mut command = self.verb("build", store, profile);
-        let layout = store.file_name().unwrap_or_default();
-        command
-            .arg("--output")
-            .arg(self.work.path().join("out").join(layout));
+        command.arg("--output").arg(self.layout(store));
         command.args(["--locked", "--offline", "--json"]);
         command
+    }
+
+    /// The layout of what is built with that store.
+    pub fn layout(&self, store: &Path) -> PathBuf {
+        let name = store.file_name().unwrap_or_default();
+        self.work.path().join("out").join(name)
     }
 
     /// The same, run: how long it took, and what it says it did.

@@ -1,5 +1,5 @@
-//! `ci/bench`: measures Nodelith beside mmdebstrap, tar with zstd, and umoci, on
-//! the same packages in one run. What each figure means is told in
+//! `ci/bench`: measures Nodelith beside mmdebstrap, tar with zstd, umoci, mkfs.erofs
+//! and veritysetup, on the same packages in one run. What each figure means is told in
 //! docs/benchmarks.md; nothing is asserted of a time.
 
 #![expect(
@@ -11,6 +11,7 @@
 mod data;
 mod figures;
 mod pack;
+mod root;
 mod run;
 
 use std::path::{Path, PathBuf};
@@ -48,6 +49,9 @@ struct Arguments {
     /// Packs the folder ROOT into layers in the store STORE, and does nothing else
     #[arg(long, hide = true, num_args = 2, value_names = ["ROOT", "STORE"])]
     pack: Option<Vec<PathBuf>>,
+    /// Makes the folder ROOT into a root image in FOLDER, and does nothing else
+    #[arg(long, hide = true, num_args = 2, value_names = ["ROOT", "FOLDER"])]
+    root_image: Option<Vec<PathBuf>>,
 }
 
 fn main() -> ExitCode {
@@ -56,6 +60,10 @@ fn main() -> ExitCode {
             pack: Some(folders),
             ..
         } => pack::main(&folders[0], &folders[1]),
+        Arguments {
+            root_image: Some(folders),
+            ..
+        } => root::main(&folders[0], &folders[1]),
         arguments => measure(&arguments),
     };
     match done {
@@ -79,6 +87,8 @@ fn measure(arguments: &Arguments) -> Result<()> {
     measures.push(packing);
     measures.push(unchanged(&data, runs)?);
     measures.push(one_file(&data, runs)?);
+    measures.push(root::of_image(&data, runs)?);
+    measures.push(root::of_folder(&data, runs)?);
     measures.push(memory(&data)?);
     let figures = Figures {
         measures,
@@ -94,6 +104,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
             "tools": {
                 "mmdebstrap": version("mmdebstrap"), "tar": version("tar"),
                 "zstd": version("zstd"), "umoci": version("umoci"),
+                "mkfs-erofs": version("mkfs.erofs"), "veritysetup": version("veritysetup"),
             },
         }),
     };

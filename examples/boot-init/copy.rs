@@ -75,3 +75,54 @@ pub fn metadata(from: &Path, to: &Path) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_stays_and_what_is_not_comes() {
+        let folder = tempfile::tempdir().unwrap();
+        let (image, node) = (folder.path().join("image"), folder.path().join("node"));
+        for path in ["var/lib/dpkg", "var/lib/other", "var/log/own"] {
+            fs::create_dir_all(image.join(path)).unwrap();
+        }
+        fs::write(image.join("var/lib/dpkg/status"), "").unwrap();
+        fs::write(image.join("var/lib/other/file"), "image").unwrap();
+        fs::set_permissions(
+            image.join("var/lib/other/file"),
+            fs::Permissions::from_mode(0o4750),
+        )
+        .unwrap();
+        fs::write(image.join("var/lib/kept"), "image").unwrap();
+        symlink("nowhere", image.join("var/link")).unwrap();
+        fs::create_dir_all(node.join("lib")).unwrap();
+        fs::write(node.join("lib/kept"), "node").unwrap();
+        // A folder of the image's where the node has a link is the node's affair.
+        symlink("elsewhere", node.join("log")).unwrap();
+
+        fill(&image.join("var"), &node, &["/var/lib/dpkg"]).unwrap();
+        let read = |path: &str| fs::read_to_string(node.join(path)).unwrap();
+        assert_eq!(
+            (read("lib/kept"), read("lib/other/file")),
+            ("node".into(), "image".into())
+        );
+        assert_eq!(
+            fs::metadata(node.join("lib/other/file")).unwrap().mode() & 0o7777,
+            0o4750
+        );
+        assert_eq!(
+            fs::read_link(node.join("link")).unwrap(),
+            Path::new("nowhere")
+        );
+        assert_eq!(
+            fs::read_link(node.join("log")).unwrap(),
+            Path::new("elsewhere")
+        );
+        assert!(!node.join("lib/dpkg").exists());
+        let error = fill(&image.join("none"), &node, &[])
+            .unwrap_err()
+            .to_string();
+        assert!(error.starts_with("reading `"), "{error}");
+    }
+}

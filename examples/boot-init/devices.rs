@@ -75,3 +75,25 @@ fn disks() -> Result<Vec<String>> {
     names.sort();
     Ok(names)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn labels_as_mkfs_writes_them() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(4 << 20).unwrap();
+        assert_eq!(ext4_label(file.as_file_mut()), None);
+        let made = Command::new("/sbin/mkfs.ext4")
+            .args(["-q", "-F", "-L", "nodelith-var"])
+            .arg(file.path())
+            .status();
+        assert!(made.unwrap().success());
+        let label = ext4_label(file.as_file_mut());
+        assert_eq!(label.as_deref(), Some("nodelith-var"));
+        assert_eq!(ext4_label(&mut std::io::Cursor::new([0; 100])), None);
+    }
+}

@@ -1,12 +1,12 @@
-//! Files of /etc that are kept as copies, and the units that keep new ones.
+//! Files of /etc that are kept as copies.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::lay::{in_root, kept};
-use crate::plumbing::{KEPT_FILES, MACHINE_ID, STATE};
-use crate::{RUN, Result, copy};
+use crate::plumbing::{KEPT_FILES, MACHINE_ID};
+use crate::{Result, copy};
 
 /// Puts kept files back, after making the machine's id where there is none: systemd
 /// would take a boot without one for the machine's first, and change /etc.
@@ -59,53 +59,41 @@ fn matching(pattern: &Path) -> Vec<PathBuf> {
 }
 
 /// The folder of a path.
-fn folder(path: &str) -> String {
+pub fn folder(path: &str) -> String {
     path.rsplit_once('/')
         .map_or("", |(folder, _)| folder)
         .to_owned()
 }
 
-/// Units for /run that copy these files to /var whenever they change.
-pub fn write_units() -> Result<()> {
-    let folder_of_units = Path::new(RUN).join("systemd/system");
-    let wants = folder_of_units.join("multi-user.target.wants");
-    fs::create_dir_all(&wants)?;
-    fs::write(folder_of_units.join("nodelith-keep.path"), path_unit())?;
-    fs::write(
-        folder_of_units.join("nodelith-keep.service"),
-        service_unit(),
-    )?;
-    symlink("../nodelith-keep.path", wants.join("nodelith-keep.path"))?;
-    Ok(())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn path_unit() -> String {
-    let watched: String = KEPT_FILES
-        .iter()
-        .map(|pattern| match pattern.ends_with('*') {
-            true => format!("PathChanged={}\n", folder(pattern)),
-            false => format!("PathChanged={pattern}\n"),
-        })
-        .collect();
-    format!(
-        "[Unit]\nDescription=Watch files of /etc that are kept\nStartLimitIntervalSec=0\n\n\
-         [Path]\n{watched}"
-    )
-}
+    #[test]
+    fn ids_and_what_is_none() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (text, id) in [
+            ("0123456789abcdef0123456789abcdef\n", true),
+            ("uninitialized\n", false),
+            ("", false),
+            ("0123456789abcdef0123456789abcdeg", false),
+        ] {
+            fs::write(file.path(), text).unwrap();
+            assert_eq!(is_id(file.path()), id, "{text}");
+        }
+        assert!(!is_id(Path::new("/nowhere")));
+    }
 
-fn service_unit() -> String {
-    let copies: String = KEPT_FILES
-        .iter()
-        .map(|pattern| {
-            let to = format!("{STATE}/kept{}", folder(pattern));
-            format!(
-                "ExecStart=/bin/sh -c 'mkdir -p {to}; for f in {pattern}; do \
-                 [ ! -f \"$f\" ] || cp -a \"$f\" {to}/; done'\n"
-            )
-        })
-        .collect();
-    format!(
-        "[Unit]\nDescription=Keep files of /etc in /var\nStartLimitIntervalSec=0\n\n\
-         [Service]\nType=oneshot\n{copies}"
-    )
+    #[test]
+    fn files_by_pattern() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["ssh_host_a", "ssh_host_a.pub", "sshd_config", "id"] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        let count = |pattern: &str| matching(&folder.path().join(pattern)).len();
+        assert_eq!(
+            (count("ssh_host_*"), count("id"), count("none*")),
+            (2, 1, 0)
+        );
+    }
 }

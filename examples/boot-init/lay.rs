@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::mount::{MountFlags, mount_bind};
 
-use crate::plumbing::{IMAGE_PARTS, KEPT_FOLDERS, OVERLAYS, STATE, Upper};
+use crate::plumbing::{IMAGE_CACHES, IMAGE_PARTS, KEPT_FOLDERS, OVERLAYS, STATE, UPDATED, Upper};
 use crate::{IMAGE, MEMORY, ROOT, Result, copy};
 
 /// Makes the place if need be and mounts a file system there.
@@ -44,27 +44,24 @@ fn bind(from: &Path, to: &Path) -> Result<()> {
     })
 }
 
-/// The parts of /var that are the image's.
-pub fn image_parts() -> Result<()> {
-    for path in IMAGE_PARTS {
+/// Fills /var: with the parts that are the image's, and with what the node lacks.
+pub fn var() -> Result<()> {
+    let updated = in_image(UPDATED);
+    let mut parts = IMAGE_PARTS.to_vec();
+    if updated.is_file() {
+        parts.extend(IMAGE_CACHES);
+        let mark = in_root("/var/.updated");
+        let _ = fs::remove_file(&mark);
+        copy::one(&updated, &mark)?;
+    }
+    for path in &parts {
         let (from, to) = (in_image(path), in_root(path));
         if from.is_dir() {
             fs::create_dir_all(&to)?;
             bind(&from, &to)?;
         }
     }
-    Ok(())
-}
-
-/// An image that says of its /etc that systemd's caches are made (`.updated`, see
-/// systemd-update-done.service(8)) has made those of /var too.
-pub fn up_to_date() -> Result<()> {
-    let (from, to) = (in_image("/etc/.updated"), in_root("/var/.updated"));
-    if from.is_file() {
-        let _ = fs::remove_file(&to);
-        copy::one(&from, &to)?;
-    }
-    Ok(())
+    copy::fill(&in_image("/var"), &in_root("/var"), &parts)
 }
 
 /// Lays writable folders over the image's.

@@ -13,6 +13,7 @@ mod handover;
 mod keep;
 mod lay;
 mod plumbing;
+mod units;
 
 use std::error::Error;
 use std::fs;
@@ -58,17 +59,11 @@ fn boot() -> Result<std::convert::Infallible> {
     system()?;
     devices::load_modules(Path::new("/modules"))?;
     roots()?;
-    lay::image_parts()?;
-    copy::fill(
-        &Path::new(IMAGE).join("var"),
-        &Path::new(ROOT).join("var"),
-        plumbing::IMAGE_PARTS,
-    )?;
-    lay::up_to_date()?;
+    lay::var()?;
     lay::overlays()?;
     lay::kept_folders()?;
     keep::put_back()?;
-    keep::write_units()?;
+    units::write()?;
     handover::clear_away()?;
     handover::switch()
 }

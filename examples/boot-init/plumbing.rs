@@ -5,7 +5,14 @@ pub const STATE: &str = "/var/lib/nodelith";
 
 /// Parts of `/var` that are the image's own: bound from it, read-only, so that they
 /// are at every boot what the running image has.
-pub const IMAGE_PARTS: &[&str] = &["/var/lib/dpkg", "/var/lib/systemd/catalog"];
+pub const IMAGE_PARTS: &[&str] = &["/var/lib/dpkg"];
+
+/// The same, if the image says that systemd's caches are made; else systemd renews
+/// them where it finds them.
+pub const IMAGE_CACHES: &[&str] = &["/var/lib/systemd/catalog"];
+
+/// What an image says that by (systemd-update-done.service(8)).
+pub const UPDATED: &str = "/etc/.updated";
 
 /// Where writes to an overlay go.
 pub enum Upper {

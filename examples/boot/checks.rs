@@ -52,9 +52,11 @@ pub const EACH: &[Check] = &[
     ("shutdown", shutdown),
 ];
 
-/// Checks that two boots with the same /var are held to.
-pub const REBOOT: &[(&str, fn(&Sections, &Sections) -> Found)] =
-    &[("kept over reboot", kept), ("/etc as in the image", gone)];
+/// A check of what was said in two boots, the second after the first.
+type RebootCheck = (&'static str, fn(&Sections, &Sections) -> Found);
+
+/// The checks of a reboot with the same /var.
+pub const REBOOT: &[RebootCheck] = &[("kept over reboot", kept), ("/etc as in the image", gone)];
 
 fn ran(boot: &Boot) -> Found {
     let seconds = boot.outcome.seconds;
@@ -63,7 +65,7 @@ fn ran(boot: &Boot) -> Found {
     }
     let how = match boot.outcome.ended {
         true => "the machine stopped",
-        false => "the deadline passed",
+        false => "it was ended",
     };
     let place = match &boot.said.open {
         Some(name) => format!("while at `{name}`"),
@@ -373,3 +375,6 @@ fn gone(first: &Sections, second: &Sections) -> Found {
 fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     value[key].as_array().map_or(&[], Vec::as_slice)
 }
+
+#[cfg(test)]
+mod tests;

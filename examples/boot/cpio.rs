@@ -85,13 +85,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn busybox_reads_it() {
+    fn cpio_reads_it() {
         let mut archive = Archive::default();
         archive.file("a/b/one", 0o755, b"hello");
         archive.file("a/two", 0o644, b"");
         archive.folder("empty");
-        let mut cpio = Command::new("busybox")
-            .args(["cpio", "-t", "-v"])
+        let mut cpio = Command::new("cpio")
+            .args(["--list", "--verbose", "--quiet"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -39,6 +39,9 @@ struct Arguments {
     /// Seconds that one boot may take until it has powered off
     #[arg(long, default_value_t = 300)]
     deadline: u64,
+    /// Boots of each image, with the same `/var`
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=2))]
+    boots: u8,
     /// Where the results go as JSON
     #[arg(long, default_value = "target/boot.json")]
     output: PathBuf,
@@ -70,7 +73,8 @@ fn all(arguments: &Arguments) -> Result<bool> {
             None => temporary.path().to_owned(),
         };
         std::fs::create_dir_all(&folder)?;
-        let report = prove(image, &folder, Duration::from_secs(arguments.deadline))?;
+        let report = prove(image, &folder, arguments)
+            .map_err(|error| format!("booting `{image}`: {error}"))?;
         println!("{}", report.text());
         reports.push(report);
     }
@@ -80,7 +84,7 @@ fn all(arguments: &Arguments) -> Result<bool> {
     Ok(reports.iter().all(Report::passed))
 }
 
-fn prove(image: &str, folder: &Path, deadline: Duration) -> Result<Report> {
+fn prove(image: &str, folder: &Path, arguments: &Arguments) -> Result<Report> {
     eprintln!("unpacking {image}");
     let unpacked = unpack::unpack(image, folder)?;
     eprintln!("making root image and initrd");
@@ -91,10 +95,10 @@ fn prove(image: &str, folder: &Path, deadline: Duration) -> Result<Report> {
         kernel: unpacked.kernel()?,
         initrd: initrd::make(&unpacked, folder, &test.appended)?,
         test,
-        deadline,
+        deadline: Duration::from_secs(arguments.deadline),
     };
     let mut boots = Vec::new();
-    for name in ["first", "second"] {
+    for name in ["first", "second"].into_iter().take(arguments.boots.into()) {
         eprintln!("booting: {name}");
         let boot = Boot::read(machine.boot(&folder.join(name))?);
         let whole = boot.is_whole();
@@ -103,7 +107,7 @@ fn prove(image: &str, folder: &Path, deadline: Duration) -> Result<Report> {
             break;
         }
     }
-    Ok(Report::new(image, &unpacked, &boots))
+    Ok(Report::new(image, &unpacked, &boots, arguments.boots > 1))
 }
 
 /// Runs a command that must succeed.

@@ -48,7 +48,7 @@ impl Machine {
             .stderr(fs::File::create(&errors)?)
             .spawn()
             .map_err(|error| format!("starting QEMU: {error}"))?;
-        let ended = wait(&mut child, begun + self.deadline)?;
+        let ended = wait(&mut child, begun + self.deadline, &console)?;
         let text = |path: &Path| -> Result<String> {
             Ok(String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned())
         };
@@ -112,15 +112,24 @@ impl Machine {
     }
 }
 
-/// Waits until QEMU ends, and ends it at the deadline.
-fn wait(child: &mut Child, deadline: Instant) -> Result<bool> {
+/// What a console shows when nothing more will come.
+const HOPELESS: [&str; 3] = [
+    "Kernel panic",
+    "You are in emergency mode",
+    "Press Enter for maintenance",
+];
+
+/// Waits until QEMU ends, and ends it at the deadline or when there is no hope.
+fn wait(child: &mut Child, deadline: Instant, console: &Path) -> Result<bool> {
     while child.try_wait()?.is_none() {
-        if Instant::now() > deadline {
+        let console = fs::read(console).unwrap_or_default();
+        let console = String::from_utf8_lossy(&console);
+        if Instant::now() > deadline || HOPELESS.iter().any(|words| console.contains(words)) {
             child.kill()?;
             child.wait()?;
             return Ok(false);
         }
-        sleep(Duration::from_millis(200));
+        sleep(Duration::from_millis(500));
     }
     Ok(true)
 }

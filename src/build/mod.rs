@@ -12,6 +12,7 @@
 pub mod compose;
 pub mod excludes;
 mod files;
+mod findings;
 pub mod layers;
 pub mod pause;
 pub mod preview;
@@ -61,6 +62,8 @@ pub struct Builder<'a> {
     pub sandbox: Mode,
     /// How many threads to use.
     pub threads: usize,
+    /// Why errors that the check finds are accepted; none where they are not.
+    pub accept_findings: Option<&'a str>,
 }
 
 /// What a build of one architecture came to.
@@ -99,6 +102,7 @@ impl Builder<'_> {
         let key = json!({
             "format": FORMAT, "profile": profile, "architecture": architecture,
             "lock": lock, "compression": compression.to_string(),
+            "checks": findings::rules(), "accepted": self.accept_findings,
         });
         let key = Digest::of(key.to_string().as_bytes());
         if let Some(outcome) = self.unchanged(&key) {
@@ -127,6 +131,16 @@ impl Builder<'_> {
         let settings = settings(&configuration)?;
         configuration.entries.insert(SETTINGS_PATH.into(), settings);
         let composed = compose::compose(&root.tree, configuration.entries, &configuration.removed)?;
+        let accepted = findings::check(
+            self,
+            &findings::Made {
+                profile,
+                pinned,
+                components: &components,
+                root: &root,
+                composed: &composed,
+            },
+        )?;
         let task = self.report.task("layers", None, crate::report::Unit::Bytes);
         let layers = layers::layers(
             self.store,
@@ -140,11 +154,12 @@ impl Builder<'_> {
         let made = layers.iter().filter(|layer| !layer.reused).count();
         task.finish(&format!("{made} of {} made", layers.len()));
         let blobs: Vec<LayerBlob> = layers.iter().map(|layer| layer.blob.clone()).collect();
-        let image = manifest::assemble(
-            self.store,
-            &spec(profile, architecture, pinned, &lock),
-            &blobs,
-        )?;
+        let mut spec = spec(profile, architecture, pinned, &lock);
+        if let Some(reason) = accepted {
+            spec.annotations
+                .insert(annotations::ACCEPTED.into(), reason);
+        }
+        let image = manifest::assemble(self.store, &spec, &blobs)?;
         let record = Record {
             image,
             layers: blobs,

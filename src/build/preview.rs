@@ -1,14 +1,18 @@
 //! What a profile comes to, without building it: for those who want to look.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{compose, layers, programs, root};
+use crate::compat::Version;
+use crate::digest::Digest;
 use crate::error::Result;
 use crate::lock::Pinned;
-use crate::node::{self, Components, OnDisk, RootFacts};
+use crate::node::{self, Archive, Components, LocalFiles, OnDisk, RootFacts};
 use crate::profile::Profile;
+use crate::profile::value::LocalFile;
 use crate::store::Store;
-use crate::tree::{Tree, TreePath};
+use crate::tree::{Content, Tree, TreePath};
 
 /// A profile's node, as far as it can be known.
 #[derive(Debug)]
@@ -25,7 +29,7 @@ pub struct Preview {
 }
 
 /// Works out what a profile comes to: with the root that the store has for what
-/// is pinned, else without one.
+/// is pinned, else without one. `containerd` is its version, where nothing pins one.
 ///
 /// # Errors
 /// Where the profile's settings do not go together.
@@ -34,16 +38,17 @@ pub fn preview(
     profile: &Profile,
     architecture: &str,
     pinned: Option<&Pinned>,
+    containerd: Option<Version>,
 ) -> Result<Preview> {
-    let components = Components::find(profile, |name| {
+    let mut components = Components::find(profile, |name| {
         let mut packages = pinned?.package.iter();
         let package = packages.find(|package| package.name == name)?;
         Some(&package.version)
     });
-    let components = match pinned {
-        Some(pinned) => components.with(programs::outlines(pinned)),
-        None => components,
-    };
+    components.containerd = containerd.or(components.containerd);
+    if let Some(pinned) = pinned {
+        components = components.with(programs::outlines(pinned));
+    }
     let made = match pinned {
         Some(pinned) if profile.debian.is_some() => {
             let reserved = layers::reserved(profile, pinned)?;
@@ -53,7 +58,7 @@ pub fn preview(
     };
     let configure = |profile: &Profile, tree: &Tree, texts: &BTreeMap<TreePath, String>| {
         let facts = RootFacts::new(tree, texts);
-        node::configure(profile, architecture, &components, &facts, &OnDisk)
+        node::configure(profile, architecture, &components, &facts, &Looking)
     };
     let Some(made) = made else {
         // What only a root can tell is left out.
@@ -61,7 +66,19 @@ pub fn preview(
         profile.units = Default::default();
         profile.users.clear();
         profile.authorities.clear();
-        let configuration = configure(&profile, &Tree::default(), &BTreeMap::new())?;
+        profile.pause.preload = None;
+        if components.containerd.is_none() {
+            profile.containerd = Default::default();
+        }
+        for file in &mut profile.files {
+            file.owner = None;
+        }
+        let accounts = [
+            ("etc/passwd", "root:x:0:0:::\n"),
+            ("etc/group", "root:x:0:\n"),
+        ];
+        let accounts = accounts.map(|(path, text)| (TreePath::from(path), text.to_owned()));
+        let configuration = configure(&profile, &Tree::default(), &accounts.into())?;
         return Ok(Preview {
             tree: Tree {
                 entries: configuration.entries,
@@ -79,4 +96,26 @@ pub fn preview(
         components,
         whole: true,
     })
+}
+
+/// Local files as they are on disk; of images that a build would make, that they are there.
+struct Looking;
+
+impl LocalFiles for Looking {
+    fn content(&self, file: &LocalFile) -> Result<(u64, Content)> {
+        OnDisk.content(file)
+    }
+
+    fn read(&self, file: &LocalFile) -> Result<Vec<u8>> {
+        OnDisk.read(file)
+    }
+
+    fn archive(&self, reference: &str) -> Result<Archive> {
+        Ok(Archive {
+            manifest: Digest::of(reference.as_bytes()),
+            size: 0,
+            content: Content::Inline(Arc::default()),
+            stand_in: None,
+        })
+    }
 }

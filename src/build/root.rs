@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::Builder;
 use super::excludes::patterns;
+use crate::check::subject::look;
 use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Result};
 use crate::lock::{LOCAL, Package, Pinned};
@@ -233,13 +234,18 @@ pub fn worker(mode: &str) -> ExitCode {
         let assembled = root::unpack(&job, &mut runner, &progress);
         // Whatever came of it, its mounts must be gone before the root is looked at.
         runner.0.close()?;
-        root::keep(&job, &assembled?, node::facts::wanted, &progress)?;
+        root::keep(&job, &assembled?, wanted, &progress)?;
         Ok(Value::Null)
     })
 }
 
 /// Makes a folder, but none above it: when this worker's parent was killed, another
 /// build may have taken the scratch folder away.
+/// Texts that node configuration or the check read.
+fn wanted(path: &[u8]) -> bool {
+    node::facts::wanted(path) || look::wanted(path)
+}
+
 fn make_folder(path: &Path) -> Result<()> {
     match fs::create_dir(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {

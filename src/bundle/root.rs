@@ -15,7 +15,7 @@ use super::erofs::superblock::{self, Uuid};
 use super::erofs::{BLOCK, Plan};
 use super::output::Target;
 use super::verity::{self, Hash, HashTree};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::tree::TreePath;
 
 /// Blocks are read back and hashed this many bytes at a time.
@@ -164,6 +164,11 @@ pub fn read_root_hash(target: Target<'_>) -> Result<Option<Found>> {
     };
     if size == 0 {
         return Ok(Some(Found::Foreign));
+    }
+    if length < size {
+        let name = target.path.display();
+        let message = format!("`{name}` is cut off: it has {length} of {size} bytes");
+        return Err(Error::new(Kind::Verify, message));
     }
     let pieces = size.div_ceil(PIECE as u64);
     let leaves: Vec<Vec<Hash>> = (0..pieces)

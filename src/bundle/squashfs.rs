@@ -45,18 +45,18 @@ pub fn make(tree: &Tree, from: &Path, to: &Path, threads: usize) -> Result<()> {
     let mut command = Command::new(PROGRAM);
     command.arg("-").arg(to);
     command.args(["-tar", "-noappend", "-no-progress", "-quiet"]);
-    command.args(["-comp", "zstd", "-mkfs-time", &FIXED_TIME.to_string()]);
-    command.args(["-processors", &threads.to_string()]);
+    command.args(["-comp", "zstd", "-processors", &threads.to_string()]);
     // What a tar says of the root itself, it does not take.
     if let Some(root) = tree.entries.get(&TreePath::default()) {
         command.args(["-root-mode", &format!("{:o}", root.mode)]);
         command.args(["-root-uid", &root.uid.to_string()]);
         command.args(["-root-gid", &root.gid.to_string()]);
-        let time = u32::try_from(root.mtime).unwrap_or_default();
-        command.args(["-root-time", &time.to_string()]);
     }
-    // It would not go together with the times above.
-    command.env_remove("SOURCE_DATE_EPOCH");
+    // The root's time is that at which it is made (4.5 has no way to set it) unless
+    // that is later than this, which so is the time of the file system too.
+    let newest = tree.entries.values().map(|entry| entry.mtime).max();
+    let newest = newest.unwrap_or_default().max(FIXED_TIME);
+    command.env("SOURCE_DATE_EPOCH", newest.to_string());
     let output = command
         .stdin(tar)
         .stdout(Stdio::null())

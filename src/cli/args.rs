@@ -1,8 +1,11 @@
 //! Every argument of every verb. The order here is the order of the help text.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::registry::{Mirror, Reference};
 
 /// Turns a short profile into an immutable Kubernetes node image.
 #[derive(Debug, Parser)]
@@ -67,6 +70,10 @@ pub enum Verb {
     Export(Export),
     /// Say whether images and root images have the same root
     SameRoot(SameRoot),
+    /// Push an image to registries
+    Push(Push),
+    /// Pull an image from a registry into an OCI image layout
+    Pull(Pull),
     /// Say which containerd, pause and crictl go with which Kubernetes, and why
     Versions(Versions),
     /// Write a small commented profile
@@ -193,6 +200,9 @@ pub struct Build {
         hide_env_values = true
     )]
     pub sandbox: SandboxMode,
+    /// Build in spite of errors that the check finds; the image carries the reason
+    #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub accept_findings: Option<String>,
     #[command(flatten)]
     pub(crate) sources: Sources,
 }
@@ -263,7 +273,7 @@ pub struct Check {
     #[arg(long, value_enum, default_value_t)]
     pub format: CheckFormat,
     /// Say what a rule is about
-    #[arg(long, value_name = "ID", exclusive = true)]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["target", "list", "baseline", "date"])]
     pub explain: Option<String>,
     /// List all rules
     #[arg(long, conflicts_with = "target")]
@@ -333,7 +343,7 @@ pub enum CheckFormat {
 /// Arguments of `show`.
 #[derive(Debug, Args)]
 pub struct Show {
-    /// An image: `oci:DIR[:TAG]`, `oci-archive:FILE`, or a path
+    /// An image: `oci:DIR[:TAG]`, `oci-archive:FILE`, `docker://REF`, or a path
     #[arg(value_name = "IMAGE")]
     pub image: String,
     /// Architecture, where the image has several
@@ -345,12 +355,14 @@ pub struct Show {
     /// List every file too
     #[arg(long)]
     pub files: bool,
+    #[command(flatten)]
+    pub(crate) registry: Registry,
 }
 
 /// Arguments of `diff`.
 #[derive(Debug, Args)]
 pub struct Diff {
-    /// The image that a node has
+    /// The image that a node has, named as for `show`
     #[arg(value_name = "A")]
     pub before: String,
     /// The image that it shall have
@@ -362,6 +374,113 @@ pub struct Diff {
     /// Exit with status 1 if anything differs
     #[arg(long)]
     pub exit_code: bool,
+    #[command(flatten)]
+    pub(crate) registry: Registry,
+}
+
+/// How to deal with registries.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Registry")]
+pub struct Registry {
+    /// Speak plain HTTP to registries; one on this machine without TLS is spoken to so anyway
+    #[arg(long, env = "NODELITH_PLAIN_HTTP", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
+    pub plain_http: bool,
+    /// File with credentials [default: podman's and docker's own]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "NODELITH_AUTH_FILE",
+        hide_env_values = true
+    )]
+    pub auth_file: Option<PathBuf>,
+    /// File with further certificate authorities (repeatable)
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "NODELITH_CA_FILE",
+        hide_env_values = true,
+        value_delimiter = ':'
+    )]
+    pub ca_file: Vec<PathBuf>,
+    /// What to ask before a registry when pulling (repeatable)
+    #[arg(
+        long,
+        value_name = "REGISTRY=URL",
+        env = "NODELITH_REGISTRY_MIRROR",
+        hide_env_values = true,
+        value_delimiter = ' '
+    )]
+    pub registry_mirror: Vec<Mirror>,
+    /// How often a request that fails is tried again
+    #[arg(long, value_name = "NUMBER", default_value_t = 5)]
+    pub retries: u32,
+    /// The pause before the first retry; each further one is twice as long
+    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = duration)]
+    pub retry_delay: Duration,
+    /// How long a transfer may stand still
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub timeout: Duration,
+}
+
+/// A time as `30s`, `500ms` or `2m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let time: jiff::SignedDuration = text
+        .parse()
+        .map_err(|_| "give it as in `30s`, `500ms` or `2m`".to_owned())?;
+    Duration::try_from(time).map_err(|_| "it is less than nothing".to_owned())
+}
+
+/// Arguments of `push`.
+#[derive(Debug, Args)]
+pub struct Push {
+    /// An image: `oci:DIR[:TAG]`, `oci-archive:FILE`, or a path
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+    /// What it is to be called: `HOST[:PORT]/NAME[:TAG]`
+    #[arg(value_name = "REF", required = true)]
+    pub references: Vec<Reference>,
+    /// Push only the image for this architecture
+    #[arg(long, value_name = "ARCH")]
+    pub arch: Option<String>,
+    /// Repository of the same registry that may have layers of it (repeatable)
+    #[arg(long, value_name = "NAME")]
+    pub mount_from: Vec<String>,
+    /// Send blobs that are longer than so many MiB in parts of this length
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    pub chunk_size: u64,
+    /// What is printed of what moved
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    #[command(flatten)]
+    pub(crate) registry: Registry,
+}
+
+/// What is printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A table, and the digest last
+    #[default]
+    Table,
+    /// The same as with `--json`, but events stay plain
+    Json,
+    /// The digest alone
+    Digest,
+}
+
+/// Arguments of `pull`.
+#[derive(Debug, Args)]
+pub struct Pull {
+    /// The image: `HOST[:PORT]/NAME[:TAG][@DIGEST]`
+    #[arg(value_name = "REF")]
+    pub reference: Reference,
+    /// Folder of the OCI image layout [default: out/NAME]
+    #[arg(long, short, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Pull only the images for these architectures [default: all that there are]
+    #[arg(long, value_name = "ARCH", value_delimiter = ',')]
+    pub arch: Vec<String>,
+    #[command(flatten)]
+    pub(crate) registry: Registry,
 }
 
 /// Arguments of `export`.

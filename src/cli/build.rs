@@ -51,6 +51,7 @@ pub(super) fn run(context: &Context, arguments: &Build) -> Result<Outcome> {
         releases: &releases,
         sandbox: mode(arguments.sandbox),
         threads: context.threads(),
+        accept_findings: arguments.accept_findings.as_deref(),
     };
     let mut outcomes = Vec::new();
     for architecture in &architectures {

@@ -178,7 +178,13 @@ fn profile(context: &Context, path: &Path, arguments: &Check) -> Result<Subject>
         .and_then(|lock| lock.architecture.get(architecture));
     let store = context.store()?;
     let _use = store.in_use()?;
-    let preview = preview(&store, &profile, architecture, pinned)?;
+    let preview = preview(
+        &store,
+        &profile,
+        architecture,
+        pinned,
+        arguments.files.containerd_version,
+    )?;
     let name = path.display().to_string();
     let mut subject = Subject::of_tree(&name, preview.tree, &preview.texts);
     subject.whole = preview.whole;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::args::Diff;
+use super::registry::{self, Needs};
 use super::show::packages;
 use super::{Context, Outcome};
 use crate::build::SETTINGS_PATH;
@@ -19,8 +20,8 @@ use crate::tree::image::{ImageTree, read, read_files};
 const SETTINGS_LIMIT: u64 = 8 << 20;
 
 pub(super) fn run(context: &Context, arguments: &Diff) -> Result<Outcome> {
-    let before = Side::open(&arguments.before, arguments.arch.as_deref())?;
-    let after = Side::open(&arguments.after, arguments.arch.as_deref())?;
+    let before = Side::open(context, &arguments.before, arguments)?;
+    let after = Side::open(context, &arguments.after, arguments)?;
     let packages = changed(&before.packages, &after.packages);
     let settings = changed(&before.settings, &after.settings);
     let files = compare(&before.tree, &after.tree);
@@ -78,8 +79,14 @@ struct Side {
 }
 
 impl Side {
-    fn open(reference: &str, architecture: Option<&str>) -> Result<Self> {
-        let image = Image::open(reference, architecture)?;
+    fn open(context: &Context, reference: &str, arguments: &Diff) -> Result<Self> {
+        let image = registry::open(
+            context,
+            reference,
+            arguments.arch.as_deref(),
+            &arguments.registry,
+            Needs::All,
+        )?;
         let tree = read(&image)?;
         let packages = packages(&image, &tree)?;
         let path = TreePath::from(SETTINGS_PATH);

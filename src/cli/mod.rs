@@ -11,6 +11,9 @@ mod failure;
 mod init;
 mod lock;
 mod manual;
+mod pull;
+mod push;
+mod registry;
 mod same_root;
 mod show;
 mod sources;
@@ -84,6 +87,8 @@ fn run(context: &Context, verb: Verb) -> Result<Outcome> {
         Verb::Diff(arguments) => diff::run(context, &arguments),
         Verb::Export(arguments) => export::run(context, &arguments),
         Verb::SameRoot(arguments) => same_root::run(context, &arguments),
+        Verb::Push(arguments) => push::run(context, &arguments),
+        Verb::Pull(arguments) => pull::run(context, &arguments),
         Verb::Versions(arguments) => versions::run(context, &arguments),
         Verb::Init(arguments) => init::run(context, &arguments),
         Verb::Schema => init::print_schema(),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::args::Show;
+use super::registry::{self, Needs};
 use super::{Context, Outcome};
 use crate::error::Result;
 use crate::image::annotations;
@@ -19,7 +20,17 @@ const STATUS: &str = "var/lib/dpkg/status";
 const STATUS_LIMIT: u64 = 64 << 20;
 
 pub(super) fn run(context: &Context, arguments: &Show) -> Result<Outcome> {
-    let image = Image::open(&arguments.image, arguments.arch.as_deref())?;
+    let needs = match arguments.packages || arguments.files {
+        true => Needs::All,
+        false => Needs::Metadata,
+    };
+    let image = registry::open(
+        context,
+        &arguments.image,
+        arguments.arch.as_deref(),
+        &arguments.registry,
+        needs,
+    )?;
     let mut json = json!({
         "schema": "nodelith.show", "version": 1, "image": arguments.image,
         "digest": image.manifest.digest, "architecture": image.config.architecture().to_string(),

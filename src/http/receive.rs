@@ -1,5 +1,6 @@
 //! An answer's body: into a partial file, verified, or into memory.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use reqwest::Response;
@@ -20,26 +21,21 @@ pub enum Outcome {
 }
 
 /// Counts the furthest position reached, so that bytes moved twice count once.
-#[derive(Debug)]
-pub struct Progress<'a> {
-    moved: &'a AtomicU64,
-    counted: u64,
-}
+#[derive(Debug, Clone)]
+pub struct Progress(Arc<(Arc<AtomicU64>, AtomicU64)>);
 
-impl<'a> Progress<'a> {
+impl Progress {
     /// From the beginning, added to `moved`.
     #[must_use]
-    pub fn new(moved: &'a AtomicU64) -> Self {
-        Self { moved, counted: 0 }
+    pub fn new(moved: &Arc<AtomicU64>) -> Self {
+        Self(Arc::new((Arc::clone(moved), AtomicU64::new(0))))
     }
 
     /// Says that all bytes before `position` have been moved.
-    pub fn reach(&mut self, position: u64) {
-        if position > self.counted {
-            self.moved
-                .fetch_add(position - self.counted, Ordering::Relaxed);
-            self.counted = position;
-        }
+    pub fn reach(&self, position: u64) {
+        let (moved, furthest) = &*self.0;
+        let before = furthest.fetch_max(position, Ordering::Relaxed);
+        moved.fetch_add(position.saturating_sub(before), Ordering::Relaxed);
     }
 }
 
@@ -53,7 +49,7 @@ pub async fn into_partial(
     mut response: Response,
     store: &Store,
     partial: &mut Partial,
-    progress: &mut Progress<'_>,
+    progress: &Progress,
 ) -> Result<Outcome> {
     match begins(&response) {
         Some(start) if start == partial.position() => {}

@@ -18,6 +18,8 @@ pub const CRICTL: &str = "io.nodelith.crictl";
 pub const PAUSE: &str = "io.nodelith.pause";
 /// The releases in the node, `NAME=VERSION@DIGEST` with commas between, on manifests.
 pub const COMPONENTS: &str = "io.nodelith.components";
+/// Why errors that the build's check found were accepted, on manifests.
+pub const ACCEPTED: &str = "io.nodelith.accepted-findings";
 /// A layer's id in the plan, on layer descriptors.
 pub const LAYER: &str = "io.nodelith.layer";
 /// The number of a layer's entries other than directories, on layer descriptors.
@@ -70,6 +72,11 @@ pub const ALL: &[(&str, &str, &str)] = &[
         PAUSE,
         "manifest",
         "what the pause image in the node is made from, where it is a stand-in",
+    ),
+    (
+        ACCEPTED,
+        "manifest",
+        "why errors that the build's check found were accepted, if there were any",
     ),
     (LAYER, "layer descriptor", "the layer's id in the plan"),
     (

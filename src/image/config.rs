@@ -93,7 +93,7 @@ pub fn encode(spec: &ImageSpec, layers: &[LayerBlob]) -> Result<Vec<u8>> {
 }
 
 /// Canonical JSON: sorted keys, no spaces; the same value is always the same bytes.
-pub(super) fn canonical(value: &Value) -> Result<Vec<u8>> {
+pub(crate) fn canonical(value: &Value) -> Result<Vec<u8>> {
     value
         .to_canon_json_vec()
         .map_err(|error| Error::new(Kind::Io, format!("writing JSON: {error}")))

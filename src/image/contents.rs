@@ -260,7 +260,11 @@ impl Contents {
         let mut blob = Verified::new(blob, descriptor.digest, Some(descriptor.size));
         std::io::copy(&mut blob, &mut std::io::sink())
             .map(drop)
-            .map_err(|error| opening(reading(&error), &self.reference))
+            .map_err(|error| {
+                reading(&error)
+                    .context(format!("reading `{}`", self.reference))
+                    .hint("it was damaged after it was made: build or pull it again")
+            })
     }
 }
 

@@ -197,7 +197,7 @@ pub(super) fn entries(source: &Source, tag: Option<&str>) -> Result<Vec<Descript
 }
 
 /// Of an index's entries the one that is meant.
-pub(super) fn pick<'a>(
+pub(crate) fn pick<'a>(
     found: &'a [Descriptor],
     architecture: Option<&str>,
 ) -> Result<&'a Descriptor> {

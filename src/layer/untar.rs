@@ -205,11 +205,26 @@ impl<R: Read> Reader<R> {
     }
 
     fn skip_rest(&mut self) -> Result<()> {
-        let rest = self.left + self.padding;
-        if rest > 0 {
-            (self.skip)(&mut self.inner, rest).map_err(|error| broken(&error))?;
-            self.position += rest;
-            (self.left, self.padding) = (0, 0);
+        if self.left > 0 {
+            (self.skip)(&mut self.inner, self.left).map_err(|error| broken(&error))?;
+            self.position += self.left;
+            self.left = 0;
+        }
+        let mut padding = [0; BLOCK];
+        while self.padding > 0 {
+            match self.inner.read(&mut padding[..self.padding as usize]) {
+                // Some writers (umoci) do not fill the last block.
+                Ok(0) => {
+                    self.ended = true;
+                    self.padding = 0;
+                }
+                Ok(read) => {
+                    self.position += read as u64;
+                    self.padding -= read as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(broken(&error)),
+            }
         }
         Ok(())
     }

@@ -10,12 +10,16 @@ const BLACKLIST: &str = "usr/lib/modprobe.d/nodelith.conf";
 /// Read by kernel-install and ukify where /etc/kernel/cmdline is absent.
 const COMMAND_LINE: &str = "usr/lib/kernel/cmdline";
 const OS_RELEASE: &str = "usr/lib/os-release";
+/// What systemd-update-done.service(8) writes.
+const UPDATED: &str = "etc/.updated";
+const SYSTEMD: &str = "usr/lib/systemd/systemd";
 
 pub(super) fn configure(draft: &mut Draft<'_>) {
     sysctl(draft);
     modules(draft);
     command_line(draft);
     os_release(draft);
+    updated(draft);
 }
 
 fn sysctl(draft: &mut Draft<'_>) {
@@ -81,4 +85,13 @@ fn os_release(draft: &mut Draft<'_>) {
     text += &format!("IMAGE_ID={id}\nIMAGE_VERSION={version}\n");
     draft.replace(OS_RELEASE, &text, 0o644);
     draft.set("image", format!("{id} {version}"));
+}
+
+/// Says that what systemd renews after an update (`ConditionNeedsUpdate=`: hardware
+/// database, users, linker's cache, catalogue) is already made: the file is as old as
+/// `/usr`. Without it that is done again at every boot, in an /etc that is forgotten.
+fn updated(draft: &mut Draft<'_>) {
+    if draft.facts.node(SYSTEMD).is_some() {
+        draft.text(UPDATED, "# Made when the image was built.\n");
+    }
 }

@@ -2,6 +2,7 @@
 //! downloads for all of them, and a small archive of their own.
 #![expect(dead_code, reason = "each test program uses its own part of this")]
 
+pub mod containerd;
 pub mod mirror;
 mod skip;
 

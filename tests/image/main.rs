@@ -142,12 +142,13 @@ impl Image {
         arguments
     }
 
-    /// A new store in the image's folder that has the packages, and nothing made of them.
+    /// A new store in the image's folder that has the packages and releases, and nothing
+    /// made of them.
     fn packages_only(&self, name: &str) -> PathBuf {
         let store = self.folder.join(name);
         let blobs = store.join("blobs/sha256");
         fs::create_dir_all(&blobs).unwrap();
-        for hex in self.package_digests() {
+        for hex in self.input_digests() {
             let from = shared_store().join("blobs/sha256").join(&hex);
             fs::hard_link(from, blobs.join(hex)).unwrap();
         }
@@ -156,10 +157,23 @@ impl Image {
 
     /// The SHA-256 of each package, in hexadecimal.
     fn package_digests(&self) -> Vec<String> {
+        self.locked_digests("package")
+    }
+
+    /// The same, and those of releases.
+    fn input_digests(&self) -> Vec<String> {
+        let mut digests = self.package_digests();
+        digests.extend(self.locked_digests("component"));
+        digests
+    }
+
+    fn locked_digests(&self, kind: &str) -> Vec<String> {
         let lock: toml::Table = fs::read_to_string(&self.lock).unwrap().parse().unwrap();
-        let packages = lock["architecture"]["amd64"]["package"].as_array().unwrap();
-        packages
-            .iter()
+        let pinned = lock["architecture"]["amd64"].get(kind);
+        pinned
+            .and_then(toml::Value::as_array)
+            .into_iter()
+            .flatten()
             .map(|package| {
                 let digest = package["digest"].as_str().unwrap();
                 digest.strip_prefix("sha256:").unwrap().to_owned()

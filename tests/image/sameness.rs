@@ -163,7 +163,7 @@ fn other_user(image: &Image) {
     let store = user.folder().join("store");
     let blobs = store.join("blobs/sha256");
     fs::create_dir_all(&blobs).unwrap();
-    for hex in image.package_digests() {
+    for hex in image.input_digests() {
         let from = crate::common::shared_store()
             .join("blobs/sha256")
             .join(&hex);

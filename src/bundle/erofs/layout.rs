@@ -285,7 +285,7 @@ fn measure(inodes: &mut [Planned<'_>]) {
 fn check(path: &TreePath, entry: &Entry) -> Result<()> {
     let refuse = |why: &str| {
         let message = format!("`{path}` {why}");
-        Err(Error::new(Kind::Usage, message).hint("an EROFS image cannot hold it"))
+        Err(Error::new(Kind::Usage, message).hint("an EROFS image cannot hold it; a tar can"))
     };
     if path.name().len() > MAX_NAME {
         return refuse("has a name of more than 255 bytes");

@@ -34,11 +34,11 @@ pub fn encode(path: &TreePath, entry: &Entry) -> Result<Vec<u8>> {
                 "extended attribute `{}` of `{path}` {why}",
                 name.escape_debug()
             );
-            Error::new(Kind::Usage, message).hint("an EROFS image cannot hold it")
+            Error::new(Kind::Usage, message).hint("an EROFS image cannot hold it; a tar can")
         };
-        let (index, rest) = number(name).ok_or_else(|| why("is of a kind without a number"))?;
+        let (index, rest) = number(name).ok_or_else(|| why("is of a kind that EROFS lacks"))?;
         let length = u8::try_from(rest.len()).map_err(|_| why("has too long a name"))?;
-        let size = u16::try_from(value.len()).map_err(|_| why("is too large"))?;
+        let size = u16::try_from(value.len()).map_err(|_| why("has more than 65535 bytes"))?;
         area.extend([length, index]);
         area.extend(size.to_le_bytes());
         area.extend(rest.as_bytes());

@@ -331,10 +331,11 @@ fn programs(facts: &Facts<'_>, found: &mut Found<'_>) {
     if !is_node(facts) {
         return;
     }
-    for name in ["conntrack", "ip", "iptables", "mount", "nsenter"] {
-        if !has_program(facts, name) {
-            found.nowhere(format!("there is no `{name}`"));
-        }
+    let missing = ["conntrack", "ip", "iptables", "mount", "nsenter"];
+    let missing = missing.iter().filter(|name| !has_program(facts, name));
+    let missing: Vec<_> = missing.map(|name| format!("`{name}`")).collect();
+    if !missing.is_empty() {
+        found.nowhere(format!("there is no {}", missing.join(", ")));
     }
 }
 

@@ -1,5 +1,7 @@
 //! Versions that go together, and how long they are supported.
 
+use jiff::ToSpan;
+
 use super::Rule;
 use crate::check::facts::Facts;
 use crate::check::rule::{Found, Severity};
@@ -63,6 +65,7 @@ pub(super) const RULES: &[Rule] = &[
         sources: &[
             "containerd RELEASES.md (support horizon)",
             "kubernetes/website: data/releases/eol.yaml",
+            "KEP 1498",
         ],
         check: ended,
     },
@@ -146,12 +149,8 @@ fn published(facts: &Facts<'_>, found: &mut Found<'_>) {
         return;
     };
     if minor.row.fit(line.row, said.version) == Fit::Unlisted {
-        let list: Vec<_> = minor
-            .row
-            .containerd
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let published = &minor.row.containerd;
+        let list: Vec<_> = published.iter().map(ToString::to_string).collect();
         let message = format!(
             "containerd {} with Kubernetes 1.{}: published are {} and later of each line",
             said.version,
@@ -221,11 +220,12 @@ fn ended(facts: &Facts<'_>, found: &mut Found<'_>) {
     }
     if let (Some(said), Some(number)) = (&facts.versions.kubernetes, facts.minor())
         && let Some(known) = kubernetes::minor(number).filter(|known| !known.newer)
-        && let Some(day) = known
-            .row
-            .ended
-            .filter(|_| known.row.is_supported(today) == Some(false))
     {
+        // Where no day is published: patches are made for fourteen months (KEP 1498).
+        let derived = || known.row.released.checked_add(14.months()).ok();
+        let Some(day) = known.row.ended.or_else(derived).filter(|day| *day < today) else {
+            return;
+        };
         place(
             said,
             format!("Kubernetes 1.{number} was supported until {day}"),

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use reqwest::Url;
@@ -34,13 +35,13 @@ pub(super) async fn fetch(
     inner: &Inner,
     item: &Download,
     origin: Origin,
-    received: &AtomicU64,
+    received: &Arc<AtomicU64>,
 ) -> Result<()> {
     let _slot =
         inner.slots.acquire().await.map_err(|error| {
             Error::new(Kind::Network, format!("fetching `{}`: {error}", item.name))
         })?;
-    let mut progress = Progress::new(received);
+    let progress = Progress::new(received);
     let Some(mut partial) = Partial::open(&inner.store, item.digest, item.size).await? else {
         progress.reach(item.size.unwrap_or(0));
         return Ok(());
@@ -49,7 +50,7 @@ pub(super) async fn fetch(
     let mut failures = Vec::new();
     for url in &item.urls {
         let address = Address::parse(url)?;
-        match from_address(inner, item, &address, &mut partial, &mut progress).await? {
+        match from_address(inner, item, &address, &mut partial, &progress).await? {
             None => return Ok(()),
             Some(failure) => failures.push(failure),
         }
@@ -66,7 +67,7 @@ async fn from_address(
     item: &Download,
     address: &Address,
     partial: &mut Partial,
-    progress: &mut Progress<'_>,
+    progress: &Progress,
 ) -> Result<Option<Failure>> {
     let failure = |why: String, sort| {
         Ok(Some(Failure {
@@ -125,7 +126,7 @@ async fn over_http(
     inner: &Inner,
     url: &Url,
     partial: &mut Partial,
-    progress: &mut Progress<'_>,
+    progress: &Progress,
 ) -> Result<Outcome> {
     let client = inner.client()?;
     match client.get(url, partial.position()).await {
@@ -140,7 +141,7 @@ fn from_file(
     inner: &Inner,
     path: &Path,
     partial: &mut Partial,
-    progress: &mut Progress<'_>,
+    progress: &Progress,
 ) -> Result<Outcome> {
     let open = || -> io::Result<File> {
         let mut file = File::open(path)?;

@@ -1,0 +1,5 @@
+//! A small client for container runtimes, with crictl's command line; see `docs/crictl.md`.
+
+fn main() -> std::process::ExitCode {
+    nodelith::cri::main()
+}

@@ -1,0 +1,161 @@
+//! The shipped profiles boot and run pods, and `ci/boot` says what is wrong with an
+//! image that does not. Slow: each boot takes one to two minutes under emulation.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
+
+use common::{all, nodelith, run, scratch};
+use serde_json::Value;
+
+/// One machine at a time: two would share the processors, and miss the deadline.
+static MACHINE: Mutex<()> = Mutex::new(());
+
+/// A folder of this test's own.
+fn folder(name: &str) -> PathBuf {
+    let folder = scratch().join("boot").join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// Builds the profile in the folder.
+fn build(folder: &Path, profile: &Path) -> PathBuf {
+    let image = folder.join("image");
+    let mut command = nodelith();
+    command
+        .args(["build", "--ignore-valid-until", "--output"])
+        .arg(&image)
+        .arg("--lock")
+        .arg(folder.join("lock.toml"))
+        .arg(profile);
+    run(&mut command);
+    image
+}
+
+/// Boots an image; the second value is what it wrote as JSON.
+fn boot(folder: &Path, image: &Path, arguments: &[&str]) -> (Output, Value) {
+    let _machine = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
+    let json = folder.join("boot.json");
+    let output = Command::new("ci/boot")
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(arguments)
+        .arg("--output")
+        .arg(&json)
+        .arg(image)
+        .output()
+        .unwrap();
+    let document = fs::read(&json).unwrap_or_else(|_| panic!("{}", said(&output)));
+    (output, common::document(&document))
+}
+
+fn said(output: &Output) -> String {
+    let both = [&output.stdout[..], &output.stderr].concat();
+    String::from_utf8_lossy(&both).into_owned()
+}
+
+/// A shipped profile boots, boots again, and each time all is well.
+fn boots(name: &str) {
+    let folder = folder(name);
+    let profile = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("profiles/{name}.toml"));
+    let image = build(&folder, &profile);
+    let (output, document) = boot(&folder, &image, &["--deadline", "600"]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(document["passed"], true);
+    let checks = document["images"][0]["checks"].as_array().unwrap();
+    for boot in ["first", "second", "both"] {
+        assert!(checks.iter().any(|check| check["boot"] == boot));
+    }
+}
+
+fn can(what: &str) -> bool {
+    common::root(what)
+}
+
+#[test]
+fn quickstart() {
+    if can("booting quickstart") {
+        boots("quickstart");
+    }
+}
+
+#[test]
+fn testing() {
+    if can("booting testing") && all("booting testing") {
+        boots("testing");
+    }
+}
+
+#[test]
+fn kubernetes_of_2020() {
+    if can("booting kubernetes-1.20") && all("booting kubernetes-1.20") {
+        boots("kubernetes-1.20");
+    }
+}
+
+/// Wrong in several ways at once: a unit that fails, a sandbox image that is not in
+/// the node, and containers outside of their pods' slices.
+const BROKEN: &str = r#"
+[pause]
+preload = false
+[containerd]
+systemd-cgroup = false
+[kubelet.flags]
+[[files]]
+path = "/usr/lib/systemd/system/broken.service"
+text = """
+[Service]
+Type=oneshot
+ExecStart=/bin/false
+[Install]
+WantedBy=multi-user.target
+"""
+[units]
+enable = ["broken.service"]
+"#;
+
+#[test]
+fn what_is_wrong_is_said() {
+    if !can("booting a broken image") || !all("booting a broken image") {
+        return;
+    }
+    let folder = folder("broken");
+    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/quickstart.toml");
+    let text = format!(
+        "name = \"broken\"\nextends = \"{}\"\n{BROKEN}",
+        base.display()
+    );
+    let image = build(&folder, &common::profile(&folder, &text));
+    let (output, document) = boot(&folder, &image, &["--boots", "1", "--deadline", "600"]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let checks = document["images"][0]["checks"].as_array().unwrap();
+    let found = |name: &str| {
+        let check = checks.iter().find(|check| check["check"] == name).unwrap();
+        let message = check["message"].as_str().unwrap().to_owned();
+        (check["passed"].as_bool().unwrap(), message)
+    };
+    assert_eq!(
+        found("system state"),
+        (false, "degraded; failed: broken.service".to_owned())
+    );
+    assert_eq!(
+        found("sandbox image"),
+        (
+            false,
+            "`registry.k8s.io/pause:3.10` is not in the node".to_owned()
+        )
+    );
+    let (passed, why) = found("containerd");
+    assert!(!passed && why.contains("SystemdCgroup"), "{why}");
+    let (passed, why) = found("pod, own network");
+    assert!(
+        !passed && why.contains("registry.k8s.io/pause:3.10"),
+        "{why}"
+    );
+    assert!(found("shutdown").0, "{}", said(&output));
+}

@@ -1,0 +1,14 @@
+# Run by sh as the first process of new namespaces: $1 is the root, $2 the folder.
+root=$2/root
+mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$root"
+mount -t proc proc "$root/proc"
+mount --rbind /sys "$root/sys"
+mount --rbind /dev "$root/dev"
+mount -t tmpfs tmpfs "$root/run"
+mount -t tmpfs tmpfs "$root/tmp"
+mkdir -p "$root/test" "$root/var/lib/containerd"
+mount --bind "$2/test" "$root/test"
+mount --bind "$2/state" "$root/var/lib/containerd"
+ip link set lo up
+: >"$root/etc/resolv.conf"
+exec chroot "$root" /bin/sh -c 'containerd --config /test/etc/config.toml & wait $!'
