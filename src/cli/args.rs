@@ -74,6 +74,8 @@ pub enum Verb {
     Push(Push),
     /// Pull an image from a registry into an OCI image layout
     Pull(Pull),
+    /// Say which containerd, pause and crictl go with which Kubernetes, and why
+    Versions(Versions),
     /// Write a small commented profile
     Init(Init),
     /// Print the JSON schema of profiles
@@ -532,6 +534,20 @@ pub struct SameRoot {
     pub arch: Option<String>,
     #[command(flatten)]
     pub(crate) registry: Registry,
+}
+
+/// Arguments of `versions`.
+#[derive(Debug, Args)]
+pub struct Versions {
+    /// A Kubernetes version, like `1.34` [default: all that are known]
+    #[arg(value_name = "KUBERNETES")]
+    pub kubernetes: Option<String>,
+    /// A containerd version or line, with what to know of it
+    #[arg(long, value_name = "VERSION")]
+    pub containerd: Option<String>,
+    /// Say what is supported on that day, like `2026-11-25`
+    #[arg(long, value_name = "DATE")]
+    pub date: Option<String>,
 }
 
 /// Arguments of `init`.
