@@ -73,6 +73,8 @@ fn help() {
       diff         Show what differs between two images, and what a node must download
       export       Make root images and archives from an image, for machines to boot
       same-root    Say whether images and root images have the same root
+      push         Push an image to registries
+      pull         Pull an image from a registry into an OCI image layout
       init         Write a small commented profile
       schema       Print the JSON schema of profiles
       store        Look into the store, or make room in it
@@ -257,6 +259,92 @@ fn help() {
 }
 
 #[test]
+fn help_on_registries() {
+    let folder = folder();
+    assert_cmd_snapshot!(nodelith(folder.path(), &["push", "-h"]), @r"
+    success: true
+    exit_code: 0
+    ----- stdout -----
+    Push an image to registries
+
+    Usage: nodelith push [OPTIONS] <IMAGE> <REF>...
+
+    Arguments:
+      <IMAGE>   An image: `oci:DIR[:TAG]`, `oci-archive:FILE`, or a path
+      <REF>...  What it is to be called: `HOST[:PORT]/NAME[:TAG]`
+
+    Options:
+          --arch <ARCH>        Push only the image for this architecture
+          --mount-from <NAME>  Repository of the same registry that may have layers of it (repeatable)
+          --chunk-size <MIB>   Send blobs that are longer than so many MiB in parts of this length
+                               [default: 64]
+          --format <FORMAT>    What is printed of what moved [default: table] [possible values: table,
+                               json, digest]
+          --json               Print results as JSON on standard output and events as JSON lines on
+                               standard error
+      -q, --quiet              Print nothing but results, warnings and errors
+          --store <DIR>        Folder of the store [default: nodelith in the user's cache folder] [env:
+                               NODELITH_STORE]
+          --threads <NUMBER>   Threads to use [default: one for each core]
+      -h, --help               Print help (see more with '--help')
+
+    Registry:
+          --plain-http                      Speak plain HTTP to registries; one on this machine without
+                                            TLS is spoken to so anyway [env: NODELITH_PLAIN_HTTP]
+          --auth-file <FILE>                File with credentials [default: podman's and docker's own]
+                                            [env: NODELITH_AUTH_FILE]
+          --ca-file <FILE>                  File with further certificate authorities (repeatable) [env:
+                                            NODELITH_CA_FILE]
+          --registry-mirror <REGISTRY=URL>  What to ask before a registry when pulling (repeatable)
+                                            [env: NODELITH_REGISTRY_MIRROR]
+          --retries <NUMBER>                How often a request that fails is tried again [default: 5]
+          --retry-delay <TIME>              The pause before the first retry; each further one is twice
+                                            as long [default: 500ms]
+          --timeout <TIME>                  How long a transfer may stand still [default: 30s]
+
+    ----- stderr -----
+    ");
+    assert_cmd_snapshot!(nodelith(folder.path(), &["pull", "-h"]), @r"
+    success: true
+    exit_code: 0
+    ----- stdout -----
+    Pull an image from a registry into an OCI image layout
+
+    Usage: nodelith pull [OPTIONS] <REF>
+
+    Arguments:
+      <REF>  The image: `HOST[:PORT]/NAME[:TAG][@DIGEST]`
+
+    Options:
+      -o, --output <DIR>      Folder of the OCI image layout [default: out/NAME]
+          --arch <ARCH>       Pull only the images for these architectures [default: all that there are]
+          --json              Print results as JSON on standard output and events as JSON lines on
+                              standard error
+      -q, --quiet             Print nothing but results, warnings and errors
+          --store <DIR>       Folder of the store [default: nodelith in the user's cache folder] [env:
+                              NODELITH_STORE]
+          --threads <NUMBER>  Threads to use [default: one for each core]
+      -h, --help              Print help
+
+    Registry:
+          --plain-http                      Speak plain HTTP to registries; one on this machine without
+                                            TLS is spoken to so anyway [env: NODELITH_PLAIN_HTTP]
+          --auth-file <FILE>                File with credentials [default: podman's and docker's own]
+                                            [env: NODELITH_AUTH_FILE]
+          --ca-file <FILE>                  File with further certificate authorities (repeatable) [env:
+                                            NODELITH_CA_FILE]
+          --registry-mirror <REGISTRY=URL>  What to ask before a registry when pulling (repeatable)
+                                            [env: NODELITH_REGISTRY_MIRROR]
+          --retries <NUMBER>                How often a request that fails is tried again [default: 5]
+          --retry-delay <TIME>              The pause before the first retry; each further one is twice
+                                            as long [default: 500ms]
+          --timeout <TIME>                  How long a transfer may stand still [default: 30s]
+
+    ----- stderr -----
+    ");
+}
+
+#[test]
 fn the_version_is_the_packages() {
     let folder = folder();
     let output = nodelith(folder.path(), &["--version"]).output().unwrap();
@@ -287,6 +375,8 @@ fn usage_errors() {
       diff         Show what differs between two images, and what a node must download
       export       Make root images and archives from an image, for machines to boot
       same-root    Say whether images and root images have the same root
+      push         Push an image to registries
+      pull         Pull an image from a registry into an OCI image layout
       init         Write a small commented profile
       schema       Print the JSON schema of profiles
       store        Look into the store, or make room in it

@@ -14,44 +14,32 @@ use crate::report::{Report, Unit, counted};
 use crate::tree::image::{Outline, read_outline};
 use crate::tree::{Node, Tree};
 
-/// What has a root.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// An OCI image.
-    Image,
-    /// An EROFS file system in a file.
-    Erofs,
-}
-
-/// The root hash of what `reference` names: a file with a root image, or an image.
+/// The root hash of a file with a root image; none if it is something else.
 ///
 /// # Errors
-/// When it cannot be read or does not match its digests, when an EROFS image is
-/// not one of ours or was changed, or when an image's tree does not fit EROFS.
-pub fn root_hash(
-    reference: &str,
-    architecture: Option<&str>,
-    report: &Report,
-) -> Result<(Form, Hash)> {
-    let path = Path::new(reference);
-    if path.is_file() {
-        let file = File::open(path).io("opening", path)?;
-        match read_root_hash(Target { file: &file, path })? {
-            Some(Found::Root(hash)) => return Ok((Form::Erofs, hash)),
-            Some(Found::Foreign) => {
-                let message =
-                    format!("`{reference}` was changed, or is another maker's EROFS image");
-                return Err(Error::new(Kind::Verify, message)
-                    .hint("only root images that `nodelith export` made can be compared"));
-            }
-            None => {}
+/// When it cannot be read, or is an EROFS image that is not one of ours or was changed.
+pub fn of_file(path: &Path) -> Result<Option<Hash>> {
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let file = File::open(path).io("opening", path)?;
+    match read_root_hash(Target { file: &file, path })? {
+        None => Ok(None),
+        Some(Found::Root(hash)) => Ok(Some(hash)),
+        Some(Found::Foreign) => {
+            let name = path.display();
+            let message = format!("`{name}` was changed, or is another maker's EROFS image");
+            Err(Error::new(Kind::Verify, message)
+                .hint("only root images that `nodelith export` made can be compared"))
         }
     }
-    let image = Image::open(reference, architecture)?;
-    Ok((Form::Image, of_image(&image, report)?))
 }
 
-fn of_image(image: &Image, report: &Report) -> Result<Hash> {
+/// The root hash of an image.
+///
+/// # Errors
+/// When it cannot be read or does not match its digests, or its tree does not fit EROFS.
+pub fn of_image(image: &Image, report: &Report) -> Result<Hash> {
     let outline = outline(image, report)?;
     let plan = Plan::new(&outline.tree)?;
     // It gets no more than the metadata and the tails of files.

@@ -74,6 +74,8 @@ pub enum Verb {
     Push(Push),
     /// Pull an image from a registry into an OCI image layout
     Pull(Pull),
+    /// Say which containerd, pause and crictl go with which Kubernetes, and why
+    Versions(Versions),
     /// Write a small commented profile
     Init(Init),
     /// Print the JSON schema of profiles
@@ -249,7 +251,7 @@ pub struct Vendor {
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 pub struct Check {
-    /// A profile, an image (`oci:DIR[:TAG]`, `oci-archive:FILE`), a root directory, or a tar archive of one
+    /// A profile, an image (named as for `show`), a root directory, or a tar archive of one
     #[arg(value_name = "TARGET")]
     pub target: Option<String>,
     /// Architecture, where the target has several
@@ -278,6 +280,8 @@ pub struct Check {
     pub list: bool,
     #[command(flatten)]
     pub(crate) files: CheckFiles,
+    #[command(flatten)]
+    pub(crate) registry: Registry,
 }
 
 /// Loose files to look at, and versions that are known.
@@ -484,7 +488,7 @@ pub struct Pull {
 /// Arguments of `export`.
 #[derive(Debug, Args)]
 pub struct Export {
-    /// An image: `oci:DIR[:TAG]`, `oci-archive:FILE`, or a path
+    /// An image: `docker://HOST/NAME:TAG`, `oci:DIR[:TAG]`, `oci-archive:FILE`, or a path
     #[arg(value_name = "IMAGE")]
     pub image: String,
     /// What to make of it (several with commas)
@@ -502,6 +506,8 @@ pub struct Export {
     /// Architecture, where the image has several
     #[arg(long, value_name = "ARCH")]
     pub arch: Option<String>,
+    #[command(flatten)]
+    pub(crate) registry: Registry,
 }
 
 /// What an image can be made into.
@@ -520,12 +526,28 @@ pub enum ExportFormat {
 /// Arguments of `same-root`.
 #[derive(Debug, Args)]
 pub struct SameRoot {
-    /// Images (`oci:DIR[:TAG]`, `oci-archive:FILE`, or a path) and files with a root image
+    /// Images (as for `show`) and files with a root image
     #[arg(value_name = "IMAGE", required = true)]
     pub images: Vec<String>,
     /// Architecture, where images have several
     #[arg(long, value_name = "ARCH")]
     pub arch: Option<String>,
+    #[command(flatten)]
+    pub(crate) registry: Registry,
+}
+
+/// Arguments of `versions`.
+#[derive(Debug, Args)]
+pub struct Versions {
+    /// A Kubernetes version, like `1.34` [default: all that are known]
+    #[arg(value_name = "KUBERNETES")]
+    pub kubernetes: Option<String>,
+    /// A containerd version or line, with what to know of it
+    #[arg(long, value_name = "VERSION")]
+    pub containerd: Option<String>,
+    /// Say what is supported on that day, like `2026-11-25`
+    #[arg(long, value_name = "DATE")]
+    pub date: Option<String>,
 }
 
 /// Arguments of `init`.

@@ -1,14 +1,20 @@
 //! `nodelith export`: files that machines boot, made from an image.
 
 use super::args::{Export, ExportFormat};
+use super::registry::{self, Needs};
 use super::{Context, Outcome, print};
 use crate::bundle::export::{Format, export, hex};
 use crate::error::Result;
-use crate::image::read::Image;
 use crate::report::{Table, human_bytes};
 
 pub(super) fn run(context: &Context, arguments: &Export) -> Result<Outcome> {
-    let image = Image::open(&arguments.image, arguments.arch.as_deref())?;
+    let image = registry::open(
+        context,
+        &arguments.image,
+        arguments.arch.as_deref(),
+        &arguments.registry,
+        Needs::All,
+    )?;
     let formats = arguments.to.iter().map(|format| match format {
         ExportFormat::Tar => Format::Tar,
         ExportFormat::Erofs => Format::Erofs,

@@ -1,13 +1,16 @@
 //! `nodelith same-root`: whether images and root images have one and the same root.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::args::SameRoot;
+use super::registry::{self, Needs};
 use super::{Context, Outcome};
 use crate::bundle::export::hex;
-use crate::bundle::same::{Form, root_hash};
+use crate::bundle::same::{of_file, of_image};
+use crate::bundle::verity::Hash;
 use crate::error::Result;
 use crate::report::Table;
 
@@ -16,10 +19,9 @@ pub(super) fn run(context: &Context, arguments: &SameRoot) -> Result<Outcome> {
     let mut roots: Vec<Value> = Vec::new();
     let mut different: BTreeMap<String, usize> = BTreeMap::new();
     for name in &arguments.images {
-        let (form, hash) = root_hash(name, arguments.arch.as_deref(), &context.report)?;
-        let form = match form {
-            Form::Image => "image",
-            Form::Erofs => "erofs",
+        let (form, hash) = match of_file(Path::new(name))? {
+            Some(hash) => ("erofs", hash),
+            None => ("image", image(context, name, arguments)?),
         };
         let hash = hex(&hash);
         table.row([&hash, form, name]);
@@ -41,4 +43,10 @@ pub(super) fn run(context: &Context, arguments: &SameRoot) -> Result<Outcome> {
     } else {
         Outcome::Findings
     })
+}
+
+fn image(context: &Context, name: &str, arguments: &SameRoot) -> Result<Hash> {
+    let architecture = arguments.arch.as_deref();
+    let image = registry::open(context, name, architecture, &arguments.registry, Needs::All)?;
+    of_image(&image, &context.report)
 }

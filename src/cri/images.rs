@@ -44,6 +44,8 @@ pub async fn found(session: &mut Session, name: &str, conditions: &[String]) -> 
     let mut images = answer
         .map_err(|error| error.context("listing images"))?
         .images;
+    // containerd answers with all of them, whatever it is asked for.
+    images.retain(|image| name.is_empty() || called(image, name));
     images.sort_by_cached_key(|image| {
         let mut names = image.repo_tags.iter().chain(&image.repo_digests);
         (names.next().cloned(), image.id.clone())
@@ -90,6 +92,24 @@ fn narrow(images: &mut Vec<Image>, condition: &str) -> Result<()> {
     Ok(())
 }
 
+/// Whether an image has this name: with or without its tag or digest, and without
+/// what a runtime puts before short names.
+fn called(image: &Image, name: &str) -> bool {
+    let ends = |whole: &str| {
+        let rest = whole.strip_suffix(name);
+        rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
+    };
+    let tag = |tag: &String| {
+        let repository = tag.rsplit_once(':').map_or(tag.as_str(), |pair| pair.0);
+        ends(tag) || ends(repository)
+    };
+    let digest = |digest: &String| {
+        let repository = digest.split('@').next().unwrap_or_default();
+        ends(digest) || ends(repository)
+    };
+    image.repo_tags.iter().any(tag) || image.repo_digests.iter().any(digest) || is(image, name)
+}
+
 /// Whether a condition names this image: by tag, digest or the begin of its id.
 fn is(image: &Image, name: &str) -> bool {
     let id = image.id.strip_prefix("sha256:").unwrap_or(&image.id);
@@ -118,7 +138,7 @@ fn table(images: &[Image], arguments: &Images) -> String {
         }
         row
     };
-    let mut table = Table::new([]);
+    let mut table = Table::default();
     table.row(row("IMAGE", "TAG", "DIGEST", "IMAGE ID", "SIZE", "PINNED"));
     for image in images {
         let (name, digest) = repository(image);

@@ -48,7 +48,7 @@ pub async fn logs(session: &mut Session, arguments: &Logs) -> Result<()> {
     };
     let mut log = Log::open(&path)?;
     if let Some(lines) = arguments.tail.and_then(|lines| u64::try_from(lines).ok()) {
-        log.to_last(lines)?;
+        log.skip_to_last(lines)?;
     }
     log.print(&mut printer, !arguments.follow)?;
     while arguments.follow && !printer.done() {
@@ -117,7 +117,7 @@ impl Log {
     }
 
     /// Goes to the begin of the last lines.
-    fn to_last(&mut self, lines: u64) -> Result<()> {
+    fn skip_to_last(&mut self, lines: u64) -> Result<()> {
         let failed = |error| Error::io("reading", &self.path, error);
         let file = self.file.get_mut();
         let start = last(file, lines).map_err(failed)?;
@@ -133,7 +133,8 @@ impl Log {
             let read = self.file.read_until(b'\n', &mut self.unfinished);
             let read = read.map_err(|error| Error::io("reading", &self.path, error))?;
             let ended = self.unfinished.ends_with(b"\n");
-            if read == 0 && !(over && !self.unfinished.is_empty()) || !ended && !over {
+            let nothing = read == 0 && self.unfinished.is_empty();
+            if nothing || !(ended || over) {
                 return Ok(());
             }
             let line = std::mem::take(&mut self.unfinished);

@@ -10,6 +10,7 @@ const WIDTH: usize = 20;
 const GAP: usize = 3;
 
 /// Rows whose columns are brought into line.
+#[derive(Default)]
 pub struct Table(Vec<Vec<String>>);
 
 impl Table {

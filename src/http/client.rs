@@ -277,10 +277,17 @@ fn trouble_of(error: &reqwest::Error) -> Trouble {
     if error.is_connect() && why.starts_with("no records found") {
         return passing("its host name is not known");
     }
-    if error.is_builder() || error.is_redirect() || why.contains("certificate") {
+    let is_final = error.is_builder() || error.is_redirect();
+    if is_final || speaks_no_tls(&why) || why.contains("certificate") {
         return Trouble::Refused(why);
     }
     passing(&why)
+}
+
+/// Whether a refusal says that the server does not speak TLS (in rustls' words).
+#[must_use]
+pub fn speaks_no_tls(why: &str) -> bool {
+    why.contains("corrupt message")
 }
 
 /// A trouble that may pass by itself.

@@ -19,7 +19,7 @@ mod retries;
 mod runtime;
 
 pub(crate) use client::begins;
-pub use client::{Client, Options, Trouble, passing, passing_status, redact};
+pub use client::{Client, Options, Trouble, passing, passing_status, redact, speaks_no_tls};
 pub use partial::Partial;
 pub use receive::{Outcome, Progress, bytes, finish, into_partial};
 pub use retries::Retries;

@@ -11,7 +11,8 @@
 //! reference    HOST/NAME:TAG@DIGEST, as docker reads it
 //! credentials  docker's and podman's files and helpers
 //! challenge    what a registry wants to see (WWW-Authenticate)
-//! token        who we are to one registry: basic, or tokens by scope
+//! host         one registry: its address, and who we are to it
+//! token        tokens: for what, and how they are got
 //! repository   one request to one repository, authorised; what refusals say
 //! manifest     indexes and manifests
 //! upload       a blob into a repository: is it there, can it be mounted, else send it
@@ -28,6 +29,7 @@
 mod challenge;
 mod credentials;
 mod download;
+mod host;
 mod manifest;
 mod pull;
 mod push;
@@ -50,12 +52,12 @@ use crate::http;
 use crate::report::Report;
 use crate::store::Store;
 
+use host::Host;
 pub use pull::{Pulled, Wanted};
 pub use push::{BlobState, Pushed, PushedBlob};
 pub use reference::Reference;
 pub use referrers::{Artifact, Attached, Listed, Referrer};
 use repository::Repository;
-use token::Host;
 
 /// How to deal with registries.
 #[derive(Debug, Clone)]

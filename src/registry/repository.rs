@@ -10,9 +10,10 @@ use reqwest::{Body, Method, Response, StatusCode, Url};
 use serde::Deserialize;
 
 use super::Inner;
-use super::token::{Authorization, Host, Scope, joined};
+use super::host::{Authorization, Host, joined};
+use super::token::Scope;
 use crate::error::{Error, Kind, Result};
-use crate::http::{self, Retries, passing_status, redact};
+use crate::http::{self, Retries, passing_status, redact, speaks_no_tls};
 
 /// The greatest refusal that is read, in bytes.
 const MOST_BYTES: u64 = 64 << 10;
@@ -48,10 +49,19 @@ impl Trouble {
                 why: format!("{whose} {why}"),
                 pause,
             },
-            Self::Fatal(error) => Self::Fatal(Error::new(
-                error.kind(),
-                format!("{whose} {}", error.message()),
-            )),
+            Self::Fatal(error) => {
+                let why = error.message();
+                let told = Error::new(error.kind(), format!("{whose} {why}"));
+                Self::Fatal(match why.as_str() {
+                    why if speaks_no_tls(why) => told.hint(
+                        "it does not speak HTTPS: if it shall be plain HTTP, say `--plain-http`",
+                    ),
+                    why if why.contains("certificate") => {
+                        told.hint("name the authority that signed its certificate with `--ca-file`")
+                    }
+                    _ => told,
+                })
+            }
         }
     }
 }

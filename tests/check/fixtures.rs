@@ -55,7 +55,7 @@ fn healthy_nodes() {
         );
         let later = fixture(name, "2040-01-01");
         assert_eq!(later.matches("ND-PAIR-005 ").count(), 2, "{name}:\n{later}");
-        assert!(later.contains(&"\n2 warnings; "), "{name}:\n{later}");
+        assert!(later.contains("\n2 warnings; "), "{name}:\n{later}");
     }
 }
 

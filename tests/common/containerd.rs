@@ -17,13 +17,15 @@ use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, flock};
 
 use super::{nodelith, profile, run, scratch};
 
 /// A Debian suite, with its containerd.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Suite {
     /// containerd 1.6
     Bookworm,
@@ -34,8 +36,6 @@ pub enum Suite {
 }
 
 impl Suite {
-    pub const ALL: [Self; 3] = [Self::Bookworm, Self::Trixie, Self::Forky];
-
     pub fn name(self) -> &'static str {
         match self {
             Self::Bookworm => "bookworm",
@@ -95,7 +95,7 @@ impl Suite {
     /// The suite's root, built once.
     fn root(self) -> PathBuf {
         static BUILDING: Mutex<()> = Mutex::new(());
-        let _one = BUILDING.lock().unwrap_or_else(|held| held.into_inner());
+        let _one = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = scratch().join("containerd").join(self.name());
         let root = folder.join("bundle").join("rootfs");
         if folder.join("done").exists() {
@@ -135,6 +135,9 @@ pub const PAUSE: &str = "nodelith.test/pause:1";
 /// How long containerd has to start on a busy machine.
 const START: Duration = Duration::from_secs(60);
 
+/// How long a program inside may take, in seconds; after that it is killed.
+const PATIENCE: &str = "120";
+
 /// A running containerd.
 pub struct Daemon {
     pub suite: Suite,
@@ -143,6 +146,8 @@ pub struct Daemon {
     others: Vec<Child>,
     /// Its shell's number in this machine's namespace.
     init: u32,
+    /// Held as long as its folder is in use.
+    _lock: File,
 }
 
 impl Daemon {
@@ -152,11 +157,14 @@ impl Daemon {
     /// Its log, when it ends instead.
     pub fn start(suite: Suite, config: &str) -> Result<Self, String> {
         let root = suite.root();
+        clear();
         let folder = tempfile::Builder::new()
-            .prefix(&format!("{}-", suite.name()))
+            .prefix("run-")
             .tempdir_in(scratch().join("containerd"))
             .unwrap()
             .keep();
+        let lock = File::create(folder.join("lock")).unwrap();
+        flock(&lock, FlockOperation::LockShared).unwrap();
         for name in ["upper", "work", "root", "state", "test/etc/cni", "test/log"] {
             fs::create_dir_all(folder.join(name)).unwrap();
         }
@@ -181,6 +189,7 @@ impl Daemon {
             child,
             others: Vec::new(),
             init: 0,
+            _lock: lock,
         };
         daemon.wait()?;
         Ok(daemon)
@@ -212,6 +221,11 @@ impl Daemon {
         self.folder.join("test")
     }
 
+    /// The cgroup that every pod's `cgroup_parent` should be, since it is removed at the end.
+    pub fn cgroup(&self) -> String {
+        format!("/{}", cgroup(&self.folder))
+    }
+
     /// A file in /test, which other files may stand in folders of.
     pub fn write(&self, path: &str, content: impl AsRef<[u8]>) {
         let path = self.test().join(path);
@@ -221,21 +235,11 @@ impl Daemon {
 
     /// A program of the daemon's root, run inside of it.
     pub fn inside(&self, program: &str) -> Command {
-        let mut command = Command::new("nsenter");
+        let mut command = Command::new("timeout");
         command
+            .args(["--foreground", PATIENCE, "nsenter"])
             .arg(format!("--target={}", self.init))
-            .args([
-                "--mount",
-                "--net",
-                "--pid",
-                "--ipc",
-                "--uts",
-                "--root",
-<<<<<<< HEAD
-=======
-                "--wd=/test",
->>>>>>> main
-            ])
+            .args(["--mount", "--net", "--pid", "--ipc", "--uts", "--root"])
             .arg(program)
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin");
@@ -309,8 +313,7 @@ impl Drop for Daemon {
                 std::thread::sleep(Duration::from_millis(10));
             }
         }
-        remove_cgroups();
-        let _ = fs::remove_dir_all(&self.folder);
+        remove(&self.folder);
     }
 }
 
@@ -320,19 +323,38 @@ fn only_child(parent: u32) -> Option<u32> {
     children.split_whitespace().next()?.parse().ok()
 }
 
-/// Where containers of tests have their cgroups: `cgroup_parent` of every pod.
-pub const CGROUP: &str = "/nodelith-test";
-
-/// Removes the cgroups that nothing is in any more.
-fn remove_cgroups() {
-    for hierarchy in fs::read_dir("/sys/fs/cgroup")
-        .into_iter()
-        .flatten()
-        .flatten()
-    {
-        remove_cgroup(&hierarchy.path().join(&CGROUP[1..]));
+/// Removes what killed tests left.
+fn clear() {
+    let entries = fs::read_dir(scratch().join("containerd"))
+        .unwrap()
+        .flatten();
+    for folder in entries.map(|entry| entry.path()) {
+        let name = folder.file_name().unwrap().to_string_lossy();
+        if let Ok(lock) = File::open(folder.join("lock"))
+            && name.starts_with("run-")
+            && flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok()
+        {
+            remove(&folder);
+        }
     }
-    remove_cgroup(&Path::new("/sys/fs/cgroup").join(&CGROUP[1..]));
+}
+
+/// Removes a daemon's folder and the cgroups of its containers, which are empty.
+fn remove(folder: &Path) {
+    let cgroup = cgroup(folder);
+    let hierarchies = fs::read_dir("/sys/fs/cgroup").into_iter().flatten();
+    let hierarchies = hierarchies.flatten().map(|entry| entry.path());
+    for hierarchy in hierarchies.chain([PathBuf::from("/sys/fs/cgroup")]) {
+        remove_cgroup(&hierarchy.join(&cgroup));
+    }
+    let _ = fs::remove_dir_all(folder);
+}
+
+fn cgroup(folder: &Path) -> String {
+    format!(
+        "nodelith-test-{}",
+        folder.file_name().unwrap().to_str().unwrap()
+    )
 }
 
 fn remove_cgroup(folder: &Path) {

@@ -11,4 +11,5 @@ mount --bind "$2/test" "$root/test"
 mount --bind "$2/state" "$root/var/lib/containerd"
 ip link set lo up
 : >"$root/etc/resolv.conf"
+: >"$root/etc/hosts"
 exec chroot "$root" /bin/sh -c 'containerd --config /test/etc/config.toml & wait $!'

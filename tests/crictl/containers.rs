@@ -1,7 +1,7 @@
 //! Containers: their life, their logs, commands in them.
 
 use std::io::Write;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 
@@ -105,9 +105,9 @@ pub fn life(node: &Node, pods: &Pods) {
     assert_eq!(node.line(&["stop", "-t", "1", &id]), id);
     let status = node.json(&["inspect", "-q", &id]);
     assert_eq!(status["status"]["state"], "CONTAINER_EXITED");
-    assert_eq!(status["status"]["exitCode"], 137);
+    assert_eq!(status["status"]["exitCode"], 143);
     let table = node.says(&["inspect", "-o", "table", &id]);
-    assert!(table.contains("Exit Code: 137\n"), "{table}");
+    assert!(table.contains("Exit Code: 143\n"), "{table}");
     let log = node.daemon.test().join("pods/one/life/0.log");
     assert!(log.exists());
     assert_eq!(node.line(&["rm", &id]), id);
@@ -173,7 +173,7 @@ pub fn logs(node: &Node, pods: &Pods) {
     assert_eq!(logs(&["-s", "stderr"]), "");
     assert_eq!(logs(&["--tail", "1"]), "last\n");
     assert_eq!(logs(&["--tail", "0"]), "");
-    assert_eq!(logs(&["--limit-bytes", "6"]), "one\nha");
+    assert_eq!(logs(&["--limit-bytes", "6", "-s", "stdout"]), "one\nha");
     assert_eq!(logs(&["--since", "1h"]), "one\nhalf line\nlast\n");
     assert_eq!(logs(&["--since", "2099-01-01"]), "");
     let timed = logs(&["-t", "--tail=1"]);
@@ -279,8 +279,9 @@ pub fn exec(node: &Node, pods: &Pods) {
         assert!(said.contains(told), "{arguments:?}: {said}");
     }
 
-    // Input reaches the command; the shell ends by what it is told.
-    let mut command = node.crictl(&["exec", "-i", &id, "/bin/sh"]);
+    // Input reaches the command, though not that it has ended.
+    let script = "read a; echo got $a; exit 7";
+    let mut command = node.crictl(&["exec", "-i", &id, "/bin/sh", "-c", script]);
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -288,19 +289,22 @@ pub fn exec(node: &Node, pods: &Pods) {
         .spawn()
         .unwrap();
     let mut input = child.stdin.take().unwrap();
-    input
-        .write_all(b"read a\nhello\necho got $a; exit 7\n")
-        .unwrap();
+    input.write_all(b"hello\n").unwrap();
     let done = child.wait_with_output().unwrap();
     drop(input);
     assert_eq!(done.status.code(), Some(7), "{done:?}");
     assert_eq!(String::from_utf8_lossy(&done.stdout), "got hello\n");
     // A terminal of its own, whose size is that of ours.
-    let inner = format!(
-        "stty cols 97 rows 31; /test/crictl -c /test/etc/crictl.yaml exec -it {id} /bin/sh -c 'sleep 1; stty size; exit 5'"
+    let script = "sleep 1; stty size; exit 5";
+    let exec = node.crictl(&["exec", "-it", &id, "/bin/sh", "-c", script]);
+    let words = std::iter::once(exec.get_program()).chain(exec.get_args());
+    let words = words.map(|word| format!("'{}'", word.to_str().unwrap()));
+    let line = format!(
+        "stty cols 97 rows 31; CRI_CONFIG_FILE=/test/etc/crictl.yaml {}",
+        words.collect::<Vec<_>>().join(" ")
     );
-    let mut terminal = node.daemon.inside("script");
-    terminal.args(["-qec", &inner, "/dev/null"]);
+    let mut terminal = Command::new("script");
+    terminal.args(["-qec", &line, "/dev/null"]);
     let done = common::output(terminal.stdin(Stdio::null()));
     let said = String::from_utf8_lossy(&done.stdout);
     assert_eq!(done.status.code(), Some(5), "{said}");

@@ -36,6 +36,8 @@ pub fn local(node: &Node) {
     assert!(wide.contains(id), "{wide}");
     assert_eq!(node.line(&["images", "-q", BUSYBOX]), id);
     assert_eq!(node.says(&["image", "-q", "none"]), "");
+    assert_eq!(node.line(&["images", "-q", "busybox"]), id);
+    assert_eq!(node.says(&["images", "-q", "box:1"]), "");
     let verbose = node.says(&["img", "-v", BUSYBOX]);
     assert!(
         verbose.contains(&format!("RepoTags: {BUSYBOX}\n")),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::common::containerd::{CGROUP, Daemon, PAUSE, Suite};
+use crate::common::containerd::{Daemon, PAUSE, Suite};
 use crate::common::{self, run, scratch};
 use crate::image;
 
@@ -82,7 +82,7 @@ impl Node {
             "log_directory": format!("/test/pods/{name}"),
             "labels": {"app": name, "number": 1},
             "annotations": {"note": "of a test"},
-            "linux": {"cgroup_parent": CGROUP},
+            "linux": {"cgroup_parent": self.daemon.cgroup()},
         });
         merge(&mut config, more);
         self.daemon

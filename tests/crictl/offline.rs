@@ -38,66 +38,112 @@ fn told(output: &Output) -> String {
     )
 }
 
-fn tells(folder: &PathBuf, arguments: &[&str]) -> String {
-    told(&output(crictl(folder).args(arguments)))
+/// Runs each and writes down what comes of it.
+fn transcript(folder: &PathBuf, lines: &[&[&str]]) -> String {
+    let told = |line: &&[&str]| {
+        let told = told(&output(crictl(folder).args(*line)));
+        format!("$ crictl {}\n{told}\n", line.join(" "))
+    };
+    lines.iter().map(told).collect::<Vec<_>>().join("\n")
 }
+
+const NONE: &str = "unix:///run/nodelith-test/none.sock";
 
 #[test]
 fn no_runtime() {
     let folder = folder("no-runtime");
-    let none = ["-r", "unix:///run/nodelith-test/none.sock"];
-    insta::assert_snapshot!(tells(&folder, &[&none[..], &["version"]].concat()), @"");
-    insta::assert_snapshot!(tells(&folder, &[&none[..], &["images"]].concat()), @"");
-    insta::assert_snapshot!(tells(&folder, &["-r", "tcp://127.0.0.1:1", "pods"]), @"");
-    insta::assert_snapshot!(tells(&folder, &["-r", "", "pods"]), @"");
+    let lines = [
+        &["-r", NONE, "version"][..],
+        &["-r", NONE, "images"],
+        &["-r", NONE, "rmi", "a"],
+        &["-i", NONE, "images"],
+        &["-r", "tcp://127.0.0.1:1", "pods"],
+        &["-r", "", "pods"],
+        &["-r", "/etc", "pods"],
+    ];
+    insta::assert_snapshot!(transcript(&folder, &lines));
     // The environment says the same, and a flag goes before it.
-    let environment = |command: &mut Command| {
-        command.env(
-            "CONTAINER_RUNTIME_ENDPOINT",
-            "unix:///run/nodelith-test/other.sock",
-        );
-        told(&output(command))
+    let environment = |arguments: &[&str]| {
+        let mut command = crictl(&folder);
+        let other = "unix:///run/nodelith-test/other.sock";
+        command.env("CONTAINER_RUNTIME_ENDPOINT", other);
+        told(&output(command.args(arguments)))
     };
-    let said = environment(crictl(&folder).arg("ps"));
+    let said = environment(&["ps"]);
     assert!(said.contains("/run/nodelith-test/other.sock"), "{said}");
-    let said = environment(crictl(&folder).args(none).arg("ps"));
+    let said = environment(&["-r", NONE, "ps"]);
     assert!(said.contains("/run/nodelith-test/none.sock"), "{said}");
     // Trying again takes its time: half a second, then one.
     let begun = std::time::Instant::now();
-    let again = [&none[..], &["--max-retries", "2", "version"]].concat();
-    assert!(tells(&folder, &again).starts_with("status 1"));
+    let again = ["-r", NONE, "--max-retries", "2", "version"];
+    assert!(transcript(&folder, &[&again]).contains("status 1"));
     assert!(begun.elapsed() >= std::time::Duration::from_millis(1500));
+}
+
+/// A socket that nothing answers at: it is waited for as long as was said.
+#[test]
+fn no_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("s");
+    let _listens = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let mut pods = crictl(&folder.path().to_owned());
+    let endpoint = format!("unix://{}", socket.display());
+    pods.args(["-r", endpoint.as_str(), "-t", "300ms", "pods"]);
+    let begun = std::time::Instant::now();
+    let said = told(&output(&mut pods));
+    assert!(said.contains("code = DeadlineExceeded"), "{said}");
+    assert!(
+        said.contains("hint: wait longer with `--timeout`"),
+        "{said}"
+    );
+    let took = begun.elapsed().as_millis();
+    assert!((300..1500).contains(&took), "{took}");
 }
 
 #[test]
 fn configuration_files() {
     let folder = folder("configuration");
-    let file = |text: &str| fs::write(folder.join("c.yaml"), text).unwrap();
-    file("runtime-endpoint: unix:///run/nodelith-test/a.sock\ntimeout: 7\ndebug: false\n");
-    insta::assert_snapshot!(tells(&folder, &["-c", "c.yaml", "config", "--list"]), @"");
-    insta::assert_snapshot!(tells(&folder, &["-c", "c.yaml", "config", "--get", "timeout"]), @"");
-    insta::assert_snapshot!(tells(&folder, &["-c", "c.yaml", "config", "--get", "other"]), @"");
-    insta::assert_snapshot!(tells(&folder, &["-c", "c.yaml", "config", "debug", "true"]), @"");
+    let file = |name: &str, text: &str| fs::write(folder.join(name), text).unwrap();
+    let endpoint = "runtime-endpoint: unix:///run/nodelith-test/a.sock\n";
+    file(
+        "good.yaml",
+        &format!("# A comment\n{endpoint}timeout: 7\ndebug: false\n"),
+    );
+    file("key.yaml", "runtime-endpoint: unix:///a.sock\nretries: 3\n");
+    file("seconds.yaml", "timeout: 2s\n");
+    file("syntax.yaml", "a: [\n");
+    file("list.yaml", "- timeout\n");
+    let lines = [
+        &["-c", "good.yaml", "config", "--list"][..],
+        &["-c", "good.yaml", "config", "--get", "timeout"],
+        &["-c", "good.yaml", "config", "--get", "other"],
+        &["-c", "good.yaml", "config", "debug", "true"],
+        &["-c", "good.yaml", "pods"],
+        &["-c", "key.yaml", "pods"],
+        &["-c", "seconds.yaml", "pods"],
+        &["-c", "syntax.yaml", "pods"],
+        &["-c", "list.yaml", "pods"],
+        &["-c", "none.yaml", "pods"],
+    ];
+    insta::assert_snapshot!(transcript(&folder, &lines));
     let mut pods = crictl(&folder);
-    let said = told(&output(pods.env("CRI_CONFIG_FILE", "c.yaml").arg("pods")));
+    let said = told(&output(
+        pods.env("CRI_CONFIG_FILE", "good.yaml").arg("pods"),
+    ));
     assert!(said.contains("/run/nodelith-test/a.sock"), "{said}");
-
-    file("runtime-endpoint: unix:///a.sock\nretries: 3\n");
-    insta::assert_snapshot!(tells(&folder, &["-c", "c.yaml", "pods"]), @"");
-    file("timeout: 2s\n");
-    insta::assert_snapshot!(tells(&folder, &["-c", "c.yaml", "pods"]), @"");
-    file("a: [\n");
-    insta::assert_snapshot!(tells(&folder, &["-c", "c.yaml", "pods"]), @"");
-    insta::assert_snapshot!(tells(&folder, &["-c", "none.yaml", "pods"]), @"");
 }
 
 #[test]
 fn command_lines() {
     let folder = folder("command-lines");
-    insta::assert_snapshot!(tells(&folder, &["--help"]));
-    insta::assert_snapshot!(tells(&folder, &["exec"]), @"");
-    insta::assert_snapshot!(tells(&folder, &["attach", "x"]), @"");
-    insta::assert_snapshot!(tells(&folder, &["-t", "soon", "pods"]), @"");
-    insta::assert_snapshot!(tells(&folder, &["pods", "-o", "xml"]), @"");
-    assert!(tells(&folder, &["--version"]).starts_with("status 0\ncrictl 0."));
+    let lines = [
+        &["--help"][..],
+        &["exec"],
+        &["stop"],
+        &["attach", "x"],
+        &["-t", "soon", "pods"],
+        &["pods", "-o", "xml"],
+    ];
+    insta::assert_snapshot!(transcript(&folder, &lines));
+    assert!(transcript(&folder, &[&["--version"]]).contains("status 0\ncrictl 0."));
 }

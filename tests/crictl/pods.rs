@@ -46,9 +46,13 @@ pub fn run(node: &Node) -> Pods {
     let host = node.line(&["runp", &host_config]);
     assert_eq!(host.len(), 64, "{host}");
     // YAML, and no uid: it is given one.
-    let yaml = "metadata:\n  name: two\n  namespace: kube-system\n  attempt: 1\n\
+    let cgroup = node.daemon.cgroup();
+    let yaml = format!(
+        "metadata:\n  name: two\n  namespace: kube-system\n  attempt: 1\n\
         log_directory: /test/pods/two\nhostname: two\n\
-        linux:\n  cgroup_parent: /nodelith-test\nlabels: {app: two}\n";
+        linux:\n  cgroup_parent: {cgroup}\n  security_context: {{namespace_options: {{pid: 1}}}}\n\
+        labels: {{app: two}}\n"
+    );
     node.daemon.write("two.yaml", yaml);
     let own = node.line(&["runp", "--cancel-timeout", "90s", "/test/two.yaml"]);
     Pods {
@@ -132,7 +136,10 @@ pub fn looked_at(node: &Node, pods: &Pods) {
     let address = status["status"]["network"]["ip"].as_str().unwrap();
     assert!(address.starts_with("10.88.0."), "{address}");
     let modes = &status["status"]["linux"]["namespaces"]["options"];
-    assert_eq!(modes["network"], "POD");
+    assert_eq!(
+        (&modes["network"], &modes["pid"]),
+        (&json!("POD"), &json!("CONTAINER"))
+    );
     assert!(status["info"]["runtimeSpec"].is_object(), "{status:#}");
     let host = node.json(&["inspectp", "-q", &pods.host]);
     let modes = &host["status"]["linux"]["namespaces"]["options"];

@@ -7,8 +7,10 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod daemon;
 mod identity;
 mod judge;
+mod limits;
 mod preload;
 
 use std::fs;
@@ -30,6 +32,7 @@ default-runtime = "other"
 log-line-size = 32768
 concurrent-downloads = 5
 selinux = true
+selinux-categories = 512
 device-ownership = true
 unprivileged-ports = false
 unprivileged-icmp = true
@@ -43,6 +46,8 @@ mirrors = ["https://mirror.example"]
 oom_score = -998
 [cni]
 conf-dir = "/etc/cni/other"
+max-conf = 2
+ip-preference = "cni"
 [crictl]
 timeout = 10
 [kubelet]
@@ -53,8 +58,10 @@ flags = { v = 2 }
 enable = ["kubelet.service"]
 "#;
 
-/// What came with containerd 1.7.
-const NEWER: &str = "cdi = true\nnri = false\npull-progress-timeout = \"1m30s\"\n";
+const OTHER: &str = "[containerd.runtimes.other]\n";
+
+/// What came with containerd 1.7, as `snapshotter` of a handler did.
+const NEWER: &str = "cdi = true\ncdi-directories = [\"/etc/cdi\"]\nnri = false\npull-progress-timeout = \"1m30s\"\n";
 
 fn shipped(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles");
@@ -153,7 +160,12 @@ fn holds(name: &str, minor: u32, pause: &str, newer: bool) {
     );
 
     let newer = if newer { NEWER } else { "" };
-    let settings = SETTINGS.replace("[containerd]\n", &format!("[containerd]\n{newer}"));
+    let limits = limits::LIMITS;
+    let settings = SETTINGS.replace("[containerd]\n", &format!("[containerd]\n{limits}{newer}"));
+    let settings = match newer.is_empty() {
+        true => settings,
+        false => settings.replace(OTHER, &format!("{OTHER}snapshotter = \"native\"\n")),
+    };
     let node = case.unpacked(&case.profile(name, &settings));
     judge::prepare(&node);
     judge::containerd(&node);
@@ -162,6 +174,7 @@ fn holds(name: &str, minor: u32, pause: &str, newer: bool) {
         &["multi-user.target", "containerd.service", "kubelet.service"],
     );
     judge::state(&node);
+    limits::hold(&node);
 }
 
 #[test]

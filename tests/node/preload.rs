@@ -2,75 +2,16 @@
 //! runs, and what the unit starts is started by hand.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::path::Path;
 
-use super::common::{output, run};
+use super::common::run;
+use super::daemon::Daemon;
 
 const UNIT: &str = "usr/lib/systemd/system/nodelith-images.service";
 const PINNED: &str = "io.cri-containerd.pinned=pinned";
 
-/// What containerd needs of a node that runs, in a mount namespace of its own. It
-/// wants to know which mount its state is on, so that is one.
-const START: &str = "\
-mkdir -p \"$1/var/lib/containerd\"
-mount --bind \"$1/var/lib/containerd\" \"$1/var/lib/containerd\"
-mount -t proc proc \"$1/proc\"
-mount --rbind /sys \"$1/sys\"
-mount --rbind /dev \"$1/dev\"
-mount -t tmpfs tmpfs \"$1/run\"
-mount -t tmpfs tmpfs \"$1/tmp\"
-exec chroot \"$1\" containerd
-";
-
-/// The root's containerd, running until it is dropped.
-struct Daemon {
-    child: Child,
-    log: PathBuf,
-}
-
+/// What `ctr` says of images.
 impl Daemon {
-    fn start(root: &Path) -> Self {
-        let log = root.with_extension("log");
-        let file = fs::File::create(&log).unwrap();
-        let child = Command::new("unshare")
-            .args(["--mount", "sh", "-euc", START, "start"])
-            .arg(root)
-            .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(file)
-            .spawn()
-            .unwrap();
-        let daemon = Self { child, log };
-        let since = Instant::now();
-        while !daemon.output(&["ctr", "version"]).status.success() {
-            let log = fs::read_to_string(&daemon.log).unwrap();
-            assert!(since.elapsed() < Duration::from_secs(60), "{log}");
-            thread::sleep(Duration::from_millis(200));
-        }
-        daemon
-    }
-
-    /// A command in the node. Each program became the next, so they share a number.
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new("nsenter");
-        command
-            .args(["--mount", "--root", "--wd=/", "--target"])
-            .arg(self.child.id().to_string())
-            .args(words)
-            .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
-        command
-    }
-
-    fn output(&self, words: &[&str]) -> Output {
-        output(&mut self.command(words))
-    }
-
     fn ctr(&self, words: &[&str]) -> String {
         let before = ["ctr", "--namespace", "k8s.io", "images"];
         let said = run(&mut self.command(&[&before[..], words].concat()));
@@ -83,13 +24,6 @@ impl Daemon {
         let mut lines = list.lines();
         let line = lines.find(|line| line.starts_with(&format!("{reference} ")));
         line.unwrap_or_default().to_owned()
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

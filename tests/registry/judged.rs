@@ -304,7 +304,7 @@ fn https_needs_an_authority_and_this_machine_may_do_without() {
     let pushed = common::json(push.arg(&authority));
     assert_eq!(moved(&pushed, 0), [4, 0, 0]);
     let said = common::refused(&mut secure(&["pull", &name]), 5);
-    assert!(said.contains("certificate"), "{said}");
+    assert!(said.contains("with `--ca-file`"), "{said}");
     let mut pull = secure(&["pull", &name, "-o", "pulled", "--ca-file"]);
     assert_eq!(
         common::json(pull.arg(&authority))["digest"],
@@ -320,6 +320,11 @@ fn https_needs_an_authority_and_this_machine_may_do_without() {
     assert!(output.status.success(), "{said}");
     let note = format!("plain HTTP to `{}`, which is on this machine", plain.host);
     assert!(said.contains(&note), "{said}");
+    // What is not this machine's has to be asked for.
+    let elsewhere = plain.name("a:1").replace("127.0.0.1", "0.0.0.0");
+    let said = common::refused(&mut secure(&["pull", &elsewhere, "-o", "elsewhere"]), 5);
+    assert!(said.contains("say `--plain-http`"), "{said}");
+    assert!(!said.contains("trying"), "{said}");
 }
 
 /// Debian's essential packages and one setting.

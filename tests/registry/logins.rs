@@ -54,7 +54,8 @@ fn silent(scene: &Scene, status: i32, arguments: &[&str]) -> String {
     for secret in SECRETS {
         assert!(!said.contains(secret), "{said}");
     }
-    assert_eq!(holding(scene.folder.path()), [PathBuf::new(); 0]);
+    let found = holding(scene.folder.path());
+    assert!(found.is_empty(), "{found:?}");
     without_ports(&said)
 }
 
@@ -191,7 +192,9 @@ fn a_wrong_password_is_said_once_and_clearly() {
     );
     let said = silent(&scene, 5, &["push", "image", &server.name("a:1")]);
     assert!(!said.contains("lovelace"));
-    assert_snapshot!(said);
+    // Which blob comes first is chance.
+    let (before, after) = said.split_once("sha256:").unwrap();
+    assert_snapshot!(format!("{before}sha256:HEX{}", &after[64..]));
 }
 
 fn with_password(request: &Request, _: &mut State) -> Act {

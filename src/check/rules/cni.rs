@@ -229,7 +229,7 @@ fn read_only(facts: &Facts<'_>, found: &mut Found<'_>) {
 }
 
 /// The configurations of CNI in the image.
-fn configurations<'f>(facts: &'f Facts<'_>) -> Vec<usize> {
+fn configurations(facts: &Facts<'_>) -> Vec<usize> {
     let (dir, _) = facts.containerd.conf_dir();
     let prefix = format!("{}/", dir.trim_matches('/'));
     let texts = facts.subject.texts_below(&prefix);

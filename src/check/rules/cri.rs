@@ -524,7 +524,7 @@ fn streaming_table(facts: &Facts<'_>, found: &mut Found<'_>) {
 
 /// Calls `each` for every key of a file whose table is one that containerd looks
 /// for; other rules speak of those that it does not.
-fn keys<'f>(facts: &'f Facts<'_>, mut each: impl FnMut(&File, &[&str], &Node, Reading)) {
+fn keys(facts: &Facts<'_>, mut each: impl FnMut(&File, &[&str], &Node, Reading)) {
     let config = &facts.containerd;
     for file in &config.files {
         let Some(root) = file.parsed.root() else {

@@ -69,7 +69,7 @@ fn keys(facts: &Facts<'_>, found: &mut Found<'_>) {
     if version.is_some_and(|version| version < crictl::STRICT) {
         return;
     }
-    for (key, node) in root(facts).into_iter().flat_map(|root| root.entries()) {
+    for (key, node) in root(facts).into_iter().flat_map(Node::entries) {
         if crictl::reads(key, version) {
             continue;
         }

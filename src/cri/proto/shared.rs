@@ -73,7 +73,7 @@ pub struct SELinuxOption {
     pub level: String,
 }
 
-/// A seccomp or AppArmor profile.
+/// A seccomp or `AppArmor` profile.
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(default)]
 pub struct SecurityProfile {
