@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Mutex, PoisonError};
 
-use common::{all, nodelith, run, scratch};
+use common::{all, nodelith, root, run, scratch};
 use serde_json::Value;
 
 /// One machine at a time: two would share the processors, and miss the deadline.
@@ -73,27 +73,23 @@ fn boots(name: &str) {
     }
 }
 
-fn can(what: &str) -> bool {
-    common::root(what)
-}
-
 #[test]
 fn quickstart() {
-    if can("booting quickstart") {
+    if root("booting quickstart") {
         boots("quickstart");
     }
 }
 
 #[test]
 fn testing() {
-    if can("booting testing") && all("booting testing") {
+    if root("booting testing") && all("booting testing") {
         boots("testing");
     }
 }
 
 #[test]
 fn kubernetes_of_2020() {
-    if can("booting kubernetes-1.20") && all("booting kubernetes-1.20") {
+    if root("booting kubernetes-1.20") && all("booting kubernetes-1.20") {
         boots("kubernetes-1.20");
     }
 }
@@ -105,7 +101,6 @@ const BROKEN: &str = r#"
 preload = false
 [containerd]
 systemd-cgroup = false
-[kubelet.flags]
 [[files]]
 path = "/usr/lib/systemd/system/broken.service"
 text = """
@@ -121,7 +116,7 @@ enable = ["broken.service"]
 
 #[test]
 fn what_is_wrong_is_said() {
-    if !can("booting a broken image") || !all("booting a broken image") {
+    if !root("booting a broken image") || !all("booting a broken image") {
         return;
     }
     let folder = folder("broken");

@@ -75,11 +75,11 @@ impl Sections {
     }
 }
 
-/// The last line that says something.
+/// The last line that says what happened.
 fn last(text: &str) -> &str {
     text.lines()
         .rev()
-        .find(|line| !line.trim().is_empty())
+        .find(|line| !line.trim().is_empty() && !line.starts_with("hint: "))
         .unwrap_or("(nothing said)")
 }
 
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn sections_are_read() {
-        let text = "noise\n=== BEGIN a\none\n\n=== END a 0\n=== BEGIN b\nwrong\n=== END b 3\n=== BEGIN c\n";
+        let text = "noise\n=== BEGIN a\none\n\n=== END a 0\n=== BEGIN b\nwrong\nhint: try\n\n=== END b 3\n=== BEGIN c\n";
         let sections = Sections::parse(text);
         assert_eq!(sections.text("a"), Ok("one"));
         assert_eq!(
