@@ -3,6 +3,7 @@
 
 use super::Builder;
 use super::compose::Composed;
+use super::programs;
 use crate::check::rule::{Finding, Severity};
 use crate::check::subject::{Given, Subject};
 use crate::check::{check as find, rules as all};
@@ -108,6 +109,8 @@ fn subject(made: &Made<'_>) -> Subject {
         .map(|package| (package.name.clone(), package.version.clone()))
         .collect();
     subject.labels.clone_from(&made.profile.image.labels);
+    let said = programs::annotations(made.profile, made.pinned);
+    subject.labels.extend(said);
     subject.epoch = Some(made.pinned.source_date_epoch);
     subject
 }

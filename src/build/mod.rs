@@ -16,7 +16,7 @@ mod findings;
 pub mod layers;
 pub mod pause;
 pub mod preview;
-mod programs;
+pub mod programs;
 mod root;
 
 use std::collections::BTreeMap;

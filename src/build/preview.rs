@@ -24,7 +24,7 @@ pub struct Preview {
     pub texts: BTreeMap<TreePath, String>,
     /// The versions that are pinned.
     pub components: Components,
-    /// Whether the root is in it.
+    /// Whether the root and the releases are in it.
     pub whole: bool,
 }
 
@@ -45,12 +45,15 @@ pub fn preview(
         let package = packages.find(|package| package.name == name)?;
         Some(&package.version)
     });
-    components.containerd = containerd.or(components.containerd);
+    let mut fetched = true;
     if let Some(pinned) = pinned {
-        components = components.with(programs::outlines(pinned));
+        let known = programs::known(store, pinned)?;
+        fetched = known.is_some();
+        components = components.with(known.unwrap_or_else(|| programs::outlines(pinned)));
     }
+    components.containerd = containerd.or(components.containerd);
     let made = match pinned {
-        Some(pinned) if profile.debian.is_some() => {
+        Some(pinned) if profile.debian.is_some() && fetched => {
             let reserved = layers::reserved(profile, pinned)?;
             root::job(store, profile, architecture, pinned, reserved, 1)?.recorded(store)
         }
@@ -67,6 +70,7 @@ pub fn preview(
         profile.users.clear();
         profile.authorities.clear();
         profile.pause.preload = None;
+        profile.cni.plugins = None;
         if components.containerd.is_none() {
             profile.containerd = Default::default();
         }

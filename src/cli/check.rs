@@ -6,6 +6,7 @@ use super::args::{Check, CheckFormat, FailOn};
 use super::sources::architectures;
 use super::{Context, Outcome, print};
 use crate::build::preview::preview;
+use crate::build::programs::annotations;
 use crate::check::baseline::Baseline;
 use crate::check::output::{self, Report};
 use crate::check::rule::Severity;
@@ -195,6 +196,9 @@ fn profile(context: &Context, path: &Path, arguments: &Check) -> Result<Subject>
         kubernetes: preview.components.kubelet.or(kubernetes),
         crictl: preview.components.crictl,
     };
+    if let Some(pinned) = pinned {
+        subject.labels.extend(annotations(&profile, pinned));
+    }
     if !subject.whole {
         let what = match pinned {
             None => "there is no lock, so that packages and their versions are not known",

@@ -172,6 +172,21 @@ fn worker() {
     let drop_in = fs::read_to_string(node.join(judge::KUBELET_DROP_IN)).unwrap();
     assert!(drop_in.contains("kubelet 1.36.") && drop_in.contains("ExecStart=/usr/bin/kubelet"));
 
+    // The check of the profile knows what is in the releases.
+    let check = |profile: &Path| {
+        let mut check = nodelith();
+        check
+            .args(["check", "--lock", "lock.toml", "--json"])
+            .arg(profile)
+            .current_dir(&case.folder);
+        String::from_utf8(common::output(&mut check).stdout).unwrap()
+    };
+    let said = check(&case.profile("worker", "[cni]\nplugins = [\"loopback\"]\n"));
+    assert!(
+        said.contains("nodelith.") && !said.contains("ND-CNI-001"),
+        "{said}"
+    );
+
     let shown = case.show("first");
     let components = shown["components"].as_array().unwrap();
     assert_eq!(components.len(), names.len());

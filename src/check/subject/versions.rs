@@ -2,6 +2,7 @@
 
 use super::Subject;
 use crate::compat::Version;
+use crate::image::annotations;
 
 /// A version and where it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +80,28 @@ fn found(subject: &Subject, program: &str, packages: &[&str]) -> Option<Said> {
             from: format!("/{path}"),
         })
     });
-    said.or_else(|| packaged(subject, packages))
+    said.or_else(|| released(subject, program))
+        .or_else(|| packaged(subject, packages))
+}
+
+/// What an image of ours says of its releases.
+fn released(subject: &Subject, program: &str) -> Option<Said> {
+    let names: &[&str] = match program {
+        "containerd" => &["containerd", "containerd-static"],
+        "loopback" => &["cni-plugins"],
+        // The built-in one has Nodelith's version.
+        "crictl" if subject.labels.contains_key(annotations::CRICTL) => &[],
+        other => &[other],
+    };
+    let said = subject.labels.get(annotations::COMPONENTS)?;
+    said.split(',').find_map(|one| {
+        let (name, rest) = one.split_once('=')?;
+        let version = rest.split('@').next()?.parse().ok()?;
+        names.contains(&name).then(|| Said {
+            version,
+            from: format!("release {name} {version}"),
+        })
+    })
 }
 
 fn packaged(subject: &Subject, names: &[&str]) -> Option<Said> {
@@ -103,10 +125,35 @@ fn packaged(subject: &Subject, names: &[&str]) -> Option<Said> {
 
 /// What an image of ours says in its annotations.
 fn labelled(subject: &Subject) -> Option<Said> {
-    let key = crate::image::annotations::KUBERNETES;
+    let key = annotations::KUBERNETES;
     let version = subject.labels.get(key)?.parse().ok()?;
     Some(Said {
         version,
         from: format!("annotation `{key}`"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_of_an_image_of_ours_have_versions() {
+        let mut subject = Subject::new("image", true);
+        subject.packages.insert("runc".into(), "1.1.15+ds1".into());
+        let said = "cni-plugins=1.9.1@sha256:x,containerd-static=2.3.4@sha256:x,crictl=0.1.0@sha256:x,runc=1.4.3@sha256:x";
+        let components = annotations::COMPONENTS.to_owned();
+        subject.labels.insert(components, said.into());
+        let crictl = annotations::CRICTL.to_owned();
+        subject.labels.insert(crictl.clone(), "builtin".into());
+        let version = |said: Option<Said>| said.map(|said| said.version.to_string());
+        let found = Versions::find(&subject);
+        assert_eq!(version(found.cni).as_deref(), Some("1.9.1"));
+        assert_eq!(version(found.containerd).as_deref(), Some("2.3.4"));
+        assert_eq!(version(found.runc).as_deref(), Some("1.4.3"));
+        assert_eq!(version(found.crictl), None);
+        subject.labels.remove(&crictl);
+        let found = Versions::find(&subject);
+        assert_eq!(version(found.crictl).as_deref(), Some("0.1.0"));
+    }
 }

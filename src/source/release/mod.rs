@@ -23,7 +23,7 @@ pub use builtin::Builtin;
 pub use local::LocalReleases;
 pub use provide::{Component, Origin, Provider, VENDORED};
 pub use table::{Choice, Releases, is_line};
-pub use unpack::{File, files};
+pub use unpack::{File, files, known_files};
 
 /// crictl's name in the table.
 pub const CRICTL: &str = "crictl";

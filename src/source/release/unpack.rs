@@ -51,12 +51,7 @@ pub fn files(
     component: &Component,
     architecture: &str,
 ) -> Result<Vec<File>> {
-    // The built-in crictl is no archive, as the publisher's is.
-    let layout = match component.source {
-        Origin::Builtin => &Layout::Binary,
-        Origin::Release | Origin::Local => &row.layout,
-    };
-    let files = recorded(store, row, layout, component);
+    let files = recorded(store, row, component);
     let mut files = files.map_err(|error| {
         let error = error.context(format!("unpacking `{}`", component.title()));
         match component.source {
@@ -79,13 +74,41 @@ pub fn files(
     Ok(files)
 }
 
-/// The programs of a release by file name, from the record where there is one.
-fn recorded(store: &Store, row: &Row, layout: &Layout, component: &Component) -> Result<Vec<File>> {
-    let Component { name, digest, .. } = component;
+/// The programs of a component, where the store has them already.
+#[must_use]
+pub fn known_files(store: &Store, row: &Row, component: &Component) -> Option<Vec<File>> {
+    let record = store.record::<Record>(RECORDS, &key(row, component))?;
+    let mut files = record.files;
+    for file in &mut files {
+        if !store.has(&file.digest, Some(file.size)) {
+            return None;
+        }
+        file.path = format!("{}/{}", row.place, file.path);
+    }
+    Some(files)
+}
+
+/// What the programs of a component follow from.
+fn key(row: &Row, component: &Component) -> Digest {
     let key = json!({
-        "file": digest, "name": name, "layout": layout.to_string(), "without": row.without,
+        "file": component.digest, "name": component.name,
+        "layout": layout(row, component).to_string(), "without": row.without,
     });
-    let key = Digest::of(key.to_string().as_bytes());
+    Digest::of(key.to_string().as_bytes())
+}
+
+fn layout<'a>(row: &'a Row, component: &Component) -> &'a Layout {
+    match component.source {
+        // It is no archive, as the publisher's is.
+        Origin::Builtin => &Layout::Binary,
+        Origin::Release | Origin::Local => &row.layout,
+    }
+}
+
+/// The programs of a release by file name, from the record where there is one.
+fn recorded(store: &Store, row: &Row, component: &Component) -> Result<Vec<File>> {
+    let Component { name, digest, .. } = component;
+    let key = key(row, component);
     if let Some(Record { files, .. }) = store.record::<Record>(RECORDS, &key) {
         let mut whole = true;
         for file in &files {
@@ -96,7 +119,7 @@ fn recorded(store: &Store, row: &Row, layout: &Layout, component: &Component) ->
             return Ok(files);
         }
     }
-    let files = match layout {
+    let files = match layout(row, component) {
         Layout::Binary => {
             let path = store.blob_path(digest);
             let size = std::fs::metadata(&path).io("looking at", &path)?.len();
