@@ -307,6 +307,7 @@ command-line = ["quiet"]
 source = "release"
 version = "2.3"
 snapshotter = "overlayfs"
+rlimits = { nofile = "1024:524288" }
 [runc]
 source = "release"
 version = "1.4"

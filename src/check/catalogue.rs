@@ -10,17 +10,22 @@ const HEAD: &str = "\
 <!-- Made by `nodelith check --list --format markdown`; a test keeps it current. -->
 
 `nodelith check TARGET` finds what is wrong in anybody's node image without starting
-it. A target is a profile, an OCI layout or archive, a root directory, a tar archive
-of one (plain, gzip, zstd or xz), or loose files:
+it. A target is a profile, an OCI layout or archive, an image in a registry, a root
+directory, a tar archive of one (plain, gzip, zstd or xz), or loose files:
 
 ```sh
 nodelith check out/quickstart
 nodelith check oci-archive:node.tar
+nodelith check docker://registry.example/node:1
 nodelith check /mnt/root --fail-on warning
 nodelith check root.tar.xz --format sarif
 nodelith check --containerd-config config.toml --containerd-version 2.2.1
 nodelith check --kubelet-flags '--network-plugin=cni' --kubernetes-version 1.24
 ```
+
+A profile is looked at with the root that it is built on, where that has been built
+before, else as far as it goes by itself. A bare file is a profile if its name ends in
+`.toml`, else an archive; a directory with an `index.json` is a layout, else a root.
 
 Versions are read from the target: what Go's linker left in its programs, its
 databases of packages (dpkg, and rpm where that is an SQLite file), annotations. What

@@ -74,6 +74,8 @@ pub enum Verb {
     Push(Push),
     /// Pull an image from a registry into an OCI image layout
     Pull(Pull),
+    /// Say which containerd, pause and crictl go with which Kubernetes, and why
+    Versions(Versions),
     /// Write a small commented profile
     Init(Init),
     /// Print the JSON schema of profiles
@@ -249,7 +251,7 @@ pub struct Vendor {
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 pub struct Check {
-    /// A profile, an image (`oci:DIR[:TAG]`, `oci-archive:FILE`), a root directory, or a tar archive of one
+    /// A profile, an image (named as for `show`), a root directory, or a tar archive of one
     #[arg(value_name = "TARGET")]
     pub target: Option<String>,
     /// Architecture, where the target has several
@@ -278,6 +280,8 @@ pub struct Check {
     pub list: bool,
     #[command(flatten)]
     pub(crate) files: CheckFiles,
+    #[command(flatten)]
+    pub(crate) registry: Registry,
 }
 
 /// Loose files to look at, and versions that are known.
@@ -530,6 +534,20 @@ pub struct SameRoot {
     pub arch: Option<String>,
     #[command(flatten)]
     pub(crate) registry: Registry,
+}
+
+/// Arguments of `versions`.
+#[derive(Debug, Args)]
+pub struct Versions {
+    /// A Kubernetes version, like `1.34` [default: all that are known]
+    #[arg(value_name = "KUBERNETES")]
+    pub kubernetes: Option<String>,
+    /// A containerd version or line, with what to know of it
+    #[arg(long, value_name = "VERSION")]
+    pub containerd: Option<String>,
+    /// Say what is supported on that day, like `2026-11-25`
+    #[arg(long, value_name = "DATE")]
+    pub date: Option<String>,
 }
 
 /// Arguments of `init`.

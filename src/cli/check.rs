@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::args::{Check, CheckFormat, FailOn};
+use super::registry::{self, Needs};
 use super::sources::architectures;
 use super::{Context, Outcome, print};
 use crate::build::preview::preview;
@@ -15,7 +16,6 @@ use crate::check::subject::loose::Files;
 use crate::check::subject::{Given, Subject, folder, image};
 use crate::check::{catalogue, check, count, rules};
 use crate::error::{Error, Kind, Result};
-use crate::image::read::Image;
 use crate::lock::Lock;
 use crate::profile::Profile;
 
@@ -137,7 +137,15 @@ fn open(context: &Context, target: &str, arguments: &Check) -> Result<Subject> {
     let named = ["oci:", "oci-archive:", "docker://"]
         .iter()
         .any(|kind| target.starts_with(kind));
-    let open_image = || image::read(&Image::open(target, arguments.arch.as_deref())?);
+    let open_image = || {
+        image::read(&registry::open(
+            context,
+            target,
+            arguments.arch.as_deref(),
+            &arguments.registry,
+            Needs::All,
+        )?)
+    };
     if named || !path.exists() {
         return open_image();
     }

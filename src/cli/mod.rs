@@ -19,6 +19,7 @@ mod show;
 mod sources;
 mod store;
 mod vendor;
+mod versions;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -88,6 +89,7 @@ fn run(context: &Context, verb: Verb) -> Result<Outcome> {
         Verb::SameRoot(arguments) => same_root::run(context, &arguments),
         Verb::Push(arguments) => push::run(context, &arguments),
         Verb::Pull(arguments) => pull::run(context, &arguments),
+        Verb::Versions(arguments) => versions::run(context, &arguments),
         Verb::Init(arguments) => init::run(context, &arguments),
         Verb::Schema => init::print_schema(),
         Verb::Store(arguments) => store::run(context, &arguments),

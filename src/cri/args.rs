@@ -1,9 +1,15 @@
 //! The command line: crictl's verbs and flags, as far as they are answered here.
 
+mod lists;
+mod made;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+pub use lists::*;
+pub use made::*;
 
 /// A small client for container runtimes that speak CRI v1, with crictl's command line.
 #[derive(Debug, Parser)]
@@ -11,7 +17,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
     name = "crictl",
     version,
     disable_version_flag = true,
-    max_term_width = 100
+    max_term_width = 100,
+    after_help = "crictl's other verbs (attach, port-forward, stats and more) are not answered here."
 )]
 pub struct Arguments {
     #[command(flatten)]
@@ -131,259 +138,6 @@ pub struct Info {
     /// Without the runtime's configuration
     #[arg(long, short)]
     pub quiet: bool,
-}
-
-/// Which pods.
-#[derive(Debug, Default, Args)]
-pub struct PodFilter {
-    /// Only pods whose name this regular expression matches
-    #[arg(long)]
-    pub name: Option<String>,
-    /// Only pods whose namespace this regular expression matches
-    #[arg(long)]
-    pub namespace: Option<String>,
-    /// Only pods that are ready or notready
-    #[arg(long, short)]
-    pub state: Option<String>,
-    /// Only pods with this label
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub label: Vec<String>,
-    /// Only the pod that was made last
-    #[arg(long, short)]
-    pub latest: bool,
-    /// Only the pods that were made last, so many; 0 is all
-    #[arg(long, short = 'n', value_name = "NUMBER", default_value_t = 0)]
-    pub last: usize,
-}
-
-#[derive(Debug, Args)]
-pub struct Pods {
-    /// Only the pod whose id begins so
-    #[arg(long)]
-    pub id: Option<String>,
-    #[command(flatten)]
-    pub filter: PodFilter,
-    #[command(flatten)]
-    pub list: List,
-}
-
-/// How to list.
-#[derive(Debug, Args)]
-pub struct List {
-    /// json, yaml or table
-    #[arg(long, short, value_enum, default_value = "table")]
-    pub output: Output,
-    /// Only ids
-    #[arg(long, short)]
-    pub quiet: bool,
-    /// A paragraph for each
-    #[arg(long, short)]
-    pub verbose: bool,
-    /// Do not shorten ids
-    #[arg(long)]
-    pub no_trunc: bool,
-}
-
-/// Which containers.
-#[derive(Debug, Default, Args)]
-pub struct ContainerFilter {
-    /// Only containers whose name this regular expression matches
-    #[arg(long)]
-    pub name: Option<String>,
-    /// Only containers whose pod's namespace this regular expression matches
-    #[arg(long)]
-    pub namespace: Option<String>,
-    /// Only containers of the pod whose id begins so
-    #[arg(long, short)]
-    pub pod: Option<String>,
-    /// Only containers of this image
-    #[arg(long)]
-    pub image: Option<String>,
-    /// Only containers that are created, running, exited or unknown
-    #[arg(long, short)]
-    pub state: Option<String>,
-    /// Only containers with this label
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub label: Vec<String>,
-    /// Only the container that was made last, in whatever state
-    #[arg(long, short)]
-    pub latest: bool,
-    /// Only the containers that were made last, so many, in whatever state; 0 is all
-    #[arg(long, short = 'n', value_name = "NUMBER", default_value_t = 0)]
-    pub last: usize,
-    /// Not only running containers
-    #[arg(long, short)]
-    pub all: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct Ps {
-    /// Only the container whose id begins so
-    #[arg(long)]
-    pub id: Option<String>,
-    #[command(flatten)]
-    pub filter: ContainerFilter,
-    #[command(flatten)]
-    pub list: List,
-    /// Print an image's name instead of its id
-    #[arg(long, short)]
-    pub resolve_image_path: bool,
-}
-
-/// Which images.
-#[derive(Debug, Default, Args)]
-pub struct ImageFilter {
-    /// dangling=true, dangling=false, reference=EXPRESSION, before=IMAGE or since=IMAGE
-    #[arg(long, short, value_name = "CONDITION")]
-    pub filter: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-pub struct Images {
-    /// Only the image of this name
-    pub name: Option<String>,
-    #[command(flatten)]
-    pub filter: ImageFilter,
-    #[command(flatten)]
-    pub list: List,
-    /// Print digests
-    #[arg(long)]
-    pub digests: bool,
-    /// Print whether an image is kept from garbage collection
-    #[arg(long)]
-    pub pinned: bool,
-}
-
-/// How to print a status.
-#[derive(Debug, Args)]
-pub struct Shown {
-    /// json, yaml or table
-    #[arg(long, short, value_enum, default_value = "json")]
-    pub output: Output,
-    /// Without what the runtime adds
-    #[arg(long, short)]
-    pub quiet: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct Inspect {
-    #[arg(value_name = "CONTAINER")]
-    pub ids: Vec<String>,
-    #[command(flatten)]
-    pub filter: ContainerFilter,
-    #[command(flatten)]
-    pub shown: Shown,
-}
-
-#[derive(Debug, Args)]
-pub struct Inspecti {
-    #[arg(value_name = "IMAGE")]
-    pub ids: Vec<String>,
-    /// Only the image of this name
-    #[arg(long)]
-    pub name: Option<String>,
-    #[command(flatten)]
-    pub filter: ImageFilter,
-    #[command(flatten)]
-    pub shown: Shown,
-}
-
-#[derive(Debug, Args)]
-pub struct Inspectp {
-    #[arg(value_name = "POD")]
-    pub ids: Vec<String>,
-    #[command(flatten)]
-    pub filter: PodFilter,
-    #[command(flatten)]
-    pub shown: Shown,
-}
-
-/// How to pull.
-#[derive(Debug, Default, Args)]
-pub struct Credentials {
-    /// What the registry is told
-    #[arg(
-        long,
-        value_name = "USER[:PASSWORD]",
-        env = "CRICTL_CREDS",
-        hide_env_values = true
-    )]
-    pub creds: Option<String>,
-    /// The same in base64
-    #[arg(long, value_name = "TEXT", env = "CRICTL_AUTH", hide_env_values = true)]
-    pub auth: Option<String>,
-    /// A user whose password is asked for
-    #[arg(long, short, value_name = "USER")]
-    pub username: Option<String>,
-    /// How long a pull may take; 0s is without end
-    #[arg(long, value_parser = duration, env = "CRICTL_PULL_TIMEOUT", hide_env_values = true)]
-    pub pull_timeout: Option<Duration>,
-}
-
-#[derive(Debug, Args)]
-pub struct Pull {
-    #[arg(value_name = "NAME[:TAG|@DIGEST]")]
-    pub image: String,
-    /// The pod that it is pulled for
-    #[arg(long, value_name = "FILE")]
-    pub pod_config: Option<PathBuf>,
-    /// Annotation of the image
-    #[arg(long, short, value_name = "KEY=VALUE")]
-    pub annotation: Vec<String>,
-    #[command(flatten)]
-    pub credentials: Credentials,
-}
-
-/// Whether to pull first.
-#[derive(Debug, Args)]
-pub struct PullFirst {
-    /// Do not pull the image first
-    #[arg(long, conflicts_with = "with_pull")]
-    pub no_pull: bool,
-    /// Pull the image first
-    #[arg(long)]
-    pub with_pull: bool,
-    #[command(flatten)]
-    pub credentials: Credentials,
-    /// How long to wait for the answer, as in 20s
-    #[arg(long, short = 'T', value_parser = duration)]
-    pub cancel_timeout: Option<Duration>,
-}
-
-#[derive(Debug, Args)]
-pub struct Create {
-    pub pod: String,
-    #[arg(value_name = "CONTAINER-CONFIG")]
-    pub container_config: PathBuf,
-    #[arg(value_name = "POD-CONFIG")]
-    pub pod_config: PathBuf,
-    #[command(flatten)]
-    pub pull: PullFirst,
-}
-
-#[derive(Debug, Args)]
-pub struct Run {
-    #[arg(value_name = "CONTAINER-CONFIG")]
-    pub container_config: PathBuf,
-    #[arg(value_name = "POD-CONFIG")]
-    pub pod_config: PathBuf,
-    #[command(flatten)]
-    pub pull: PullFirst,
-    /// Runtime handler
-    #[arg(long, short, default_value = "")]
-    pub runtime: String,
-}
-
-#[derive(Debug, Args)]
-pub struct Runp {
-    #[arg(value_name = "POD-CONFIG")]
-    pub pod_config: PathBuf,
-    /// Runtime handler
-    #[arg(long, short, default_value = "")]
-    pub runtime: String,
-    /// How long to wait for the answer, as in 20s
-    #[arg(long, short = 'T', value_parser = duration)]
-    pub cancel_timeout: Option<Duration>,
 }
 
 #[derive(Debug, Args)]

@@ -45,24 +45,27 @@ impl Session {
 
     /// The runtime service.
     pub async fn runtime(&mut self) -> Result<Client> {
-        if self.runtime.is_none() {
-            let endpoint = self.settings.runtime_endpoint.clone();
-            self.runtime = Some(self.connect("runtime", &endpoint).await?);
+        if let Some(client) = &self.runtime {
+            return Ok(client.clone());
         }
-        Ok(self.runtime.clone().unwrap_or_else(|| unreachable!()))
+        let endpoint = &self.settings.runtime_endpoint;
+        let client = self.connect("runtime", endpoint).await?;
+        self.runtime = Some(client.clone());
+        Ok(client)
     }
 
     /// The image service.
     pub async fn images(&mut self) -> Result<Client> {
-        if self.images.is_none() {
-            let endpoint = self.settings.image_endpoint.clone();
-            let same = endpoint.is_empty() || endpoint == self.settings.runtime_endpoint;
-            self.images = Some(match same {
-                true => self.runtime().await?,
-                false => self.connect("image", &endpoint).await?,
-            });
+        let endpoint = &self.settings.image_endpoint;
+        if endpoint.is_empty() || *endpoint == self.settings.runtime_endpoint {
+            return self.runtime().await;
         }
-        Ok(self.images.clone().unwrap_or_else(|| unreachable!()))
+        if let Some(client) = &self.images {
+            return Ok(client.clone());
+        }
+        let client = self.connect("image", endpoint).await?;
+        self.images = Some(client.clone());
+        Ok(client)
     }
 
     async fn connect(&self, what: &str, endpoint: &str) -> Result<Client> {
@@ -144,7 +147,8 @@ impl Client {
 
     /// Asks, with that and some more.
     pub async fn call_longer<Q: Call>(&mut self, request: Q, more: Duration) -> Result<Q::Answer> {
-        self.call_within(request, Some(self.timeout + more)).await
+        let within = self.timeout.saturating_add(more);
+        self.call_within(request, Some(within)).await
     }
 
     /// Asks, with a time of its own or without end.

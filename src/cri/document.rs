@@ -8,7 +8,9 @@
 use std::path::Path;
 
 use serde::de::value::{MapDeserializer, SeqDeserializer};
-use serde::de::{DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
+use serde::de::{
+    DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Unexpected, Visitor,
+};
 use serde_json::Value;
 
 use super::proto::{ContainerConfig, PodSandboxConfig};
@@ -158,8 +160,13 @@ impl<'de> Deserializer<'de> for Lenient {
         fields: &'static [&'static str],
         visitor: V,
     ) -> serde_json::Result<V::Value> {
-        let Value::Object(map) = self.0 else {
-            return self.deserialize_any(visitor);
+        let map = match self.0 {
+            Value::Object(map) => map,
+            // Serde would take a list for the fields in their order.
+            Value::Array(_) => {
+                return Err(serde_json::Error::invalid_type(Unexpected::Seq, &visitor));
+            }
+            value => return value.deserialize_any(visitor),
         };
         let known = map.into_iter().filter_map(|(key, value)| {
             match fields.iter().find(|field| field.eq_ignore_ascii_case(&key)) {

@@ -93,7 +93,10 @@ async fn sync(session: &mut Session, id: &str, arguments: &Exec) -> Result<u8> {
     };
     let within = match arguments.timeout {
         0 => None,
-        seconds => Some(session.settings.timeout + Duration::from_secs(seconds.into())),
+        seconds => {
+            let seconds = Duration::from_secs(seconds.into());
+            Some(session.settings.timeout.saturating_add(seconds))
+        }
     };
     let mut runtime = session.runtime().await?;
     let answer = runtime.call_within(request, within).await?;

@@ -33,7 +33,7 @@ async fn run_pod(
         runtime_handler: handler,
     };
     // A sandbox may need twice the time: kubelet gives it that, too.
-    let within = within.unwrap_or(session.settings.timeout) * 2;
+    let within = within.unwrap_or(session.settings.timeout).saturating_mul(2);
     let mut runtime = session.runtime().await?;
     let answer = runtime.call_within(request, Some(within)).await;
     let answer = answer.map_err(|error| error.context("run pod sandbox"))?;

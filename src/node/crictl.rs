@@ -21,18 +21,32 @@ pub(super) fn configure(draft: &mut Draft<'_>, components: &Components) -> Resul
         return Ok(());
     }
     let crictl = &draft.profile.crictl;
-    let said: [(&str, Option<Value>); 4] = [
+    let said: [(&str, Option<Value>); 7] = [
         ("runtime-endpoint", Some(json!(ENDPOINT))),
         ("image-endpoint", Some(json!(ENDPOINT))),
         ("timeout", crictl.timeout.map(Value::from)),
         ("debug", crictl.debug.map(Value::from)),
+        (
+            "pull-image-on-create",
+            crictl.pull_image_on_create.map(Value::from),
+        ),
+        (
+            "disable-pull-on-run",
+            crictl.disable_pull_on_run.map(Value::from),
+        ),
+        ("max-retries", crictl.max_retries.map(Value::from)),
     ];
     let mut map = Map::new();
     for (key, value) in said {
         let Some(value) = value else { continue };
         if !crictl::reads(key, components.crictl) {
             let message = format!("this crictl has no setting `{key}`");
-            return Err(draft.refuse(message, &["crictl", key], ""));
+            let error = draft.refuse(message, &["crictl", key], "");
+            let born = crictl::keys().iter().find(|known| known.name == key);
+            return Err(match born {
+                Some(born) => error.hint(format!("it came with upstream's {}", born.from)),
+                None => error,
+            });
         }
         draft.set(format!("crictl.{key}"), value.to_string().trim_matches('"'));
         map.insert(key.to_owned(), value);

@@ -91,9 +91,9 @@ fn are_set(root: &Path, spec: &Value) {
 fn containerd_takes_them(root: &Path) {
     let good = fs::read_to_string(root.join(CONFIG)).unwrap();
     assert!(good.contains("base_runtime_spec = \"/etc/containerd/base-spec.json\""));
-    // There are no such certificates.
+    // There are no such certificates, and others on this machine may have the port.
     let mut lines: Vec<_> = good.lines().collect();
-    lines.retain(|line| !line.contains("tls"));
+    lines.retain(|line| !line.contains("tls") && !line.contains("stream_server"));
     fs::write(root.join(CONFIG), lines.join("\n")).unwrap();
     let daemon = Daemon::start(root);
     let plugins = daemon.output(&["ctr", "plugins", "list"]);

@@ -1,6 +1,7 @@
 //! containerd: its lines, the plug-ins and settings of its configuration, its faults.
 
 mod faults;
+mod reading;
 mod settings;
 
 use std::sync::LazyLock;
@@ -11,8 +12,9 @@ use serde::Deserialize;
 use super::version::{Line, Version};
 use super::{Known, pick, read};
 pub use faults::{Fault, fault, faults};
-pub use settings::{Kind, Location, Reading, Setting};
-pub use settings::{location, reading, setting, settings, siblings};
+pub use reading::{Reading, reading, siblings};
+pub use settings::{Kind, Location, Setting};
+pub use settings::{location, setting, settings};
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| read(include_str!("lines.toml")));
 static PLUGINS: LazyLock<Plugins> = LazyLock::new(|| read(include_str!("plugins.toml")));

@@ -326,6 +326,19 @@ fn settings_that_a_version_does_not_have() {
 }
 
 #[test]
+fn crictl_of_every_age() {
+    let keys = "[crictl]\nsource = \"release\"\ntimeout = 3\npull-image-on-create = true\ndisable-pull-on-run = true\n";
+    let rest = format!("{CONTAINERD}[kubernetes]\nversion = \"1.33\"\n{keys}");
+    assert_snapshot!(text(&with(&rest, "2.1.9"), "etc/crictl.yaml"), @"");
+    let old = rest.replace("1.33", "1.18");
+    assert_snapshot!(refused_with(&old, "1.7.24"), @"");
+    let new = format!("{rest}max-retries = 5\n");
+    assert_snapshot!(refused_with(&new, "2.1.9"), @"");
+    let ours = rest.replace("\"release\"", "\"builtin\"");
+    assert_snapshot!(refused_with(&ours, "2.1.9"), @"");
+}
+
+#[test]
 fn what_a_line_does_not_have() {
     let with = |keys: &str, containerd| {
         let rest = format!("[containerd]\nsource = \"package\"\n{keys}\n");

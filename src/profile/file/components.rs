@@ -238,6 +238,12 @@ pub struct Crictl {
     pub timeout: Option<u32>,
     /// Whether it prints what it does. Default: false.
     pub debug: Option<bool>,
+    /// Whether `crictl create` pulls the image first. Default: false.
+    pub pull_image_on_create: Option<bool>,
+    /// Whether `crictl run` pulls no image. Default: false.
+    pub disable_pull_on_run: Option<bool>,
+    /// How often it asks again. Default: crictl's.
+    pub max_retries: Option<u16>,
 }
 
 /// Where crictl comes from.
@@ -380,7 +386,10 @@ impl Merge for Cni {
 
 impl Merge for Crictl {
     fn merge(&mut self, over: Self) {
-        merge_fields!(self, over; source, version, file, timeout, debug);
+        merge_fields!(self, over;
+            source, version, file, timeout, debug, pull_image_on_create, disable_pull_on_run,
+            max_retries,
+        );
     }
 }
 
