@@ -15,6 +15,11 @@ section() {
     echo "=== END $name $status"
 }
 
+# As patient as kubelet: emulation is slow.
+crictl() { command crictl --timeout 2m "$@"; }
+
+tools() { for tool in containerd runc crictl kubelet; do command -v "/usr/bin/$tool" || command -v "/usr/sbin/$tool" || command -v "/usr/local/bin/$tool"; done; }
+
 # Whether each folder can be written.
 writable() {
     for folder in "$@"; do
@@ -66,12 +71,14 @@ network_ready() {
 work=$(mktemp -d)
 
 # sandbox NAME UID NETWORK: a pod as kubelet describes it. Network 0 is the pod's
-# own, 2 the node's (NamespaceMode of CRI).
+# own, 2 the node's (NamespaceMode of CRI); then it has no host name of its own.
 sandbox() {
+    hostname=
+    [ "$3" = 2 ] || hostname="\"hostname\": \"$1\","
     slice=kubepods-besteffort-pod$(echo "$2" | tr - _).slice
     cat >"$work/$1.json" <<END
 {"metadata": {"name": "$1", "uid": "$2", "namespace": "default", "attempt": 0},
- "hostname": "$1", "log_directory": "/var/log/pods/default_$1_$2",
+ $hostname "log_directory": "/var/log/pods/default_$1_$2",
  "linux": {"cgroup_parent": "/kubepods.slice/kubepods-besteffort.slice/$slice",
   "security_context": {"namespace_options": {"network": $3, "pid": 1}}}}
 END
@@ -79,11 +86,11 @@ END
     crictl runp "$work/$1.json"
 }
 
-# container POD SANDBOX IMAGE
+# container POD SANDBOX IMAGE NETWORK
 container() {
     cat >"$work/container.json" <<END
 {"metadata": {"name": "main", "attempt": 0}, "image": {"image": "$3"}, "log_path": "main/0.log",
- "linux": {"security_context": {"namespace_options": {"network": 0, "pid": 1}}}}
+ "linux": {"security_context": {"namespace_options": {"network": $4, "pid": 1}}}}
 END
     mkdir -p "$(sed -n 's/.*"log_directory": "\([^"]*\)".*/\1/p' "$work/$1.json")/main"
     crictl create "$2" "$work/container.json" "$work/$1.json"
@@ -110,7 +117,7 @@ section mounts findmnt --json --output TARGET,SOURCE,FSTYPE,OPTIONS --list
 section writable writable / /usr /etc /var /tmp /run /opt/cni/bin /etc/kubernetes /etc/cni/net.d /var/lib/dpkg
 section packages dpkg-query --show --showformat '${Package} ${Status}\n'
 section plugins ls /opt/cni/bin/
-section tools sh -c 'command -v containerd runc crictl kubelet'
+section tools tools
 section containerd containerd --version
 section enabled systemctl is-active containerd.service
 containerd config dump >"$work/config.toml"
@@ -124,10 +131,12 @@ section pods-before crictl pods -o json
 section node-pod sandbox node-pod 11111111-1111-1111-1111-111111111111 2
 section own-pod sandbox own-pod 22222222-2222-2222-2222-222222222222 0
 for pod in node-pod own-pod; do
+    network=0
+    [ "$pod" = own-pod ] || network=2
     id=$(crictl pods -q --name "$pod" | head -n 1)
     [ -n "$id" ] || continue
     section "$pod-inspect" crictl inspectp "$id"
-    section "$pod-container" container "$pod" "$id" "$(image)"
+    section "$pod-container" container "$pod" "$id" "$(image)" $network
     container=$(crictl ps -a -q --pod "$id" | head -n 1)
     if [ -n "$container" ]; then
         section "$pod-start" crictl start "$container"
