@@ -75,6 +75,7 @@ fn help() {
       same-root    Say whether images and root images have the same root
       push         Push an image to registries
       pull         Pull an image from a registry into an OCI image layout
+      versions     Say which containerd, pause and crictl go with which Kubernetes, and why
       init         Write a small commented profile
       schema       Print the JSON schema of profiles
       store        Look into the store, or make room in it
@@ -377,6 +378,7 @@ fn usage_errors() {
       same-root    Say whether images and root images have the same root
       push         Push an image to registries
       pull         Pull an image from a registry into an OCI image layout
+      versions     Say which containerd, pause and crictl go with which Kubernetes, and why
       init         Write a small commented profile
       schema       Print the JSON schema of profiles
       store        Look into the store, or make room in it

@@ -237,6 +237,8 @@ fn planted(case: &Case, folder: &Path) {
     // The image says what the profile set, links by their target.
     wanted.insert("usr/share/nodelith/settings.json has a mark".to_owned());
     let profile = case.profile("quickstart", &text);
-    case.build(&profile, "planted", &["--locked", "--compression", "none"]);
+    let arguments = ["--locked", "--compression", "none"];
+    let accepted = ["--accept-findings", "planted to be found"];
+    case.build(&profile, "planted", &[&arguments[..], &accepted].concat());
     assert_eq!(all_found(&case.folder.join("planted"), folder), wanted);
 }

@@ -329,13 +329,31 @@ fn settings_that_a_version_does_not_have() {
 fn crictl_of_every_age() {
     let keys = "[crictl]\nsource = \"release\"\ntimeout = 3\npull-image-on-create = true\ndisable-pull-on-run = true\n";
     let rest = format!("{CONTAINERD}[kubernetes]\nversion = \"1.33\"\n{keys}");
-    assert_snapshot!(text(&with(&rest, "2.1.9"), "etc/crictl.yaml"), @"");
+    assert_snapshot!(text(&with(&rest, "2.1.9"), "etc/crictl.yaml"), @r#"
+    disable-pull-on-run: true
+    image-endpoint: "unix:///run/containerd/containerd.sock"
+    pull-image-on-create: true
+    runtime-endpoint: "unix:///run/containerd/containerd.sock"
+    timeout: 3
+    "#);
     let old = rest.replace("1.33", "1.18");
-    assert_snapshot!(refused_with(&old, "1.7.24"), @"");
+    assert_snapshot!(refused_with(&old, "1.7.24"), @r"
+    this crictl has no setting `pull-image-on-create`
+    13:24: true
+    hint: it came with upstream's 1.19.0
+    ");
     let new = format!("{rest}max-retries = 5\n");
-    assert_snapshot!(refused_with(&new, "2.1.9"), @"");
+    assert_snapshot!(refused_with(&new, "2.1.9"), @r"
+    this crictl has no setting `max-retries`
+    15:15: 5
+    hint: it came with upstream's 1.37.0
+    ");
     let ours = rest.replace("\"release\"", "\"builtin\"");
-    assert_snapshot!(refused_with(&ours, "2.1.9"), @"");
+    assert_snapshot!(refused_with(&ours, "2.1.9"), @r"
+    this crictl has no setting `pull-image-on-create`
+    13:24: true
+    hint: it came with upstream's 1.19.0
+    ");
 }
 
 #[test]
