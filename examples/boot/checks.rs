@@ -1,5 +1,7 @@
 //! What a node must be, judged from what the guest said. Pure: no input or output.
 
+use nodelith::compat::containerd::line;
+use nodelith::compat::version::Version;
 use serde_json::Value;
 
 use crate::qemu::Outcome;
@@ -225,10 +227,27 @@ fn pause(boot: &Boot) -> Found {
     let Some(image) = list(&images, "images").iter().find(is_it) else {
         return Err(format!("`{wanted}` is not in the node"));
     };
-    match image["pinned"] == true {
-        true => Ok(format!("{wanted}, pinned")),
-        false => Err(format!("`{wanted}` is not pinned")),
+    let labels = boot.said.text("labels")?;
+    let labelled = labels.lines().any(|line| {
+        line.split_whitespace().next() == Some(wanted)
+            && line.contains("io.cri-containerd.pinned=pinned")
+    });
+    match (labelled, image["pinned"] == true) {
+        (true, true) => Ok(format!("{wanted}, pinned")),
+        (true, false) if !tells_pins(boot.said.text("containerd")?) => Ok(format!(
+            "{wanted}, pinned, which this containerd does not tell"
+        )),
+        _ => Err(format!("`{wanted}` is not pinned")),
     }
+}
+
+/// Whether a containerd tells by CRI that an image is pinned; `said` is what it says
+/// of its version.
+fn tells_pins(said: &str) -> bool {
+    let version = said.split_whitespace().nth(2).unwrap_or_default();
+    let version = Version::of_package(version.trim_start_matches('v'));
+    let pins = |version| Some(line(version)?.row.pins(version));
+    version.and_then(pins).unwrap_or(true)
 }
 
 /// The sandbox image of containerd's configuration, version 2 or 3.

@@ -127,6 +127,7 @@ section marks-written write_marks
 section network-ready network_ready
 section info crictl info
 section images crictl images -o json
+section labels ctr --namespace k8s.io images ls
 section pods-before crictl pods -o json
 section node-pod sandbox node-pod 11111111-1111-1111-1111-111111111111 2
 section own-pod sandbox own-pod 22222222-2222-2222-2222-222222222222 0

@@ -76,6 +76,10 @@ active
 === BEGIN images
 {"images": [{"repoTags": ["registry.k8s.io/pause:3.10"], "pinned": true}]}
 === END images 0
+=== BEGIN labels
+REF TYPE DIGEST SIZE PLATFORMS LABELS
+registry.k8s.io/pause:3.10 application/x sha256:aa 1 MiB linux/amd64 io.cri-containerd.pinned=pinned
+=== END labels 0
 === BEGIN pods-after
 {"items": []}
 === END pods-after 0
@@ -271,6 +275,12 @@ const WRONG: &[(&str, &str, &str, &str)] = &[
         "`registry.k8s.io/pause:3.10` is not pinned",
     ),
     (
+        "io.cri-containerd.pinned=pinned",
+        "-",
+        "sandbox image",
+        "`registry.k8s.io/pause:3.10` is not pinned",
+    ),
+    (
         "own-pod 0",
         "own-pod 1",
         "pod, own network",
@@ -325,6 +335,14 @@ const WRONG: &[(&str, &str, &str, &str)] = &[
         "processes are left: 0::/kubepods.slice/x sleep",
     ),
 ];
+
+#[test]
+fn a_containerd_that_does_not_tell_pins() {
+    let said = good().replace(r#""pinned": true"#, r#""pinned": false"#);
+    let old = said.replace("1.7.24", "1.6.20");
+    assert_eq!(failing(&boot(&old)), []);
+    assert_eq!(failing(&boot(&said)).len(), 1);
+}
 
 #[test]
 fn each_check_fails_on_what_is_wrong() {
