@@ -327,7 +327,8 @@ fn shutdown(boot: &Boot) -> Found {
             "Kernel panic",
             "initrd failed",
         ];
-        bad.iter().any(|words| line.contains(words))
+        // What did not start is the system state's matter.
+        bad.iter().any(|words| line.contains(words)) && !line.contains("Failed to start")
     });
     match failed {
         Some(line) => Err(plain(line)),

@@ -364,6 +364,8 @@ fn each_check_fails_on_what_is_wrong() {
 #[test]
 fn a_machine_that_does_not_stop_or_not_cleanly() {
     let mut machine = boot(&good());
+    machine.outcome.console += "[FAILED] Failed to start broken.service.\r\n";
+    assert_eq!(failing(&machine), []);
     machine.outcome.console += "[\u{1b}[0;1;31mFAILED\u{1b}[0m] Failed unmounting var.mount.\r\n";
     let wanted = [(
         "shutdown",
