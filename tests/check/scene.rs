@@ -74,7 +74,6 @@ impl Scene {
         self
     }
 
-    #[expect(dead_code, reason = "for further cases")]
     pub fn link(self, path: &str, target: &str) -> Self {
         self.entry(path, Node::Symlink(target.into()), 0o777)
     }
