@@ -3,4 +3,5 @@
 pub mod base;
 pub mod debian;
 pub mod fetch;
+pub mod oci;
 pub mod release;
