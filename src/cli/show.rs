@@ -7,17 +7,13 @@ use serde_json::{Value, json};
 use super::args::Show;
 use super::registry::{self, Needs};
 use super::{Context, Outcome};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::image::annotations;
 use crate::image::read::Image;
 use crate::report::{Table, human_bytes};
-use crate::source::debian::root::status;
+use crate::source::base::packages;
 use crate::tree::image::{ImageTree, read, read_files};
 use crate::tree::{Node, TreePath};
-
-/// dpkg's database, and the longest that is read, in bytes.
-const STATUS: &str = "var/lib/dpkg/status";
-const STATUS_LIMIT: u64 = 64 << 20;
 
 pub(super) fn run(context: &Context, arguments: &Show) -> Result<Outcome> {
     let needs = match arguments.packages || arguments.files {
@@ -133,14 +129,22 @@ fn components_json(image: &Image) -> Value {
         .collect()
 }
 
-/// The installed packages of an image by name, from dpkg's database.
+/// The installed packages of an image by name, from the databases that it has.
 pub(super) fn packages(image: &Image, tree: &ImageTree) -> Result<BTreeMap<String, String>> {
-    let path = TreePath::from(STATUS);
-    let found = read_files(image, tree, std::slice::from_ref(&path), STATUS_LIMIT)?;
-    let text = found.get(&path).map(|bytes| String::from_utf8_lossy(bytes));
-    Ok(text
-        .map(|text| status::installed(&text))
-        .unwrap_or_default())
+    let places: Vec<TreePath> = packages::places().map(|(path, _)| path.into()).collect();
+    let found = read_files(image, tree, &places, packages::LONGEST)?;
+    let mut installed = BTreeMap::new();
+    for (path, bytes) in found {
+        let Some(database) = packages::database(path.as_bytes()) else {
+            continue;
+        };
+        let read = packages::installed(database, &bytes);
+        installed.extend(read.map_err(|why| {
+            let message = format!("reading `/{path}` of `{}`: {why}", image.reference);
+            Error::new(Kind::Verify, message)
+        })?);
+    }
+    Ok(installed)
 }
 
 fn files(tree: &ImageTree) -> (String, Value) {

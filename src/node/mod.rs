@@ -11,6 +11,7 @@
 //! Where systemd reads a folder below /usr/lib as well as one below /etc, ours
 //! goes below /usr/lib, which no kept state of a node can shadow.
 
+mod base;
 mod certificates;
 mod cni;
 mod components;
@@ -164,6 +165,7 @@ pub fn configure(
 ) -> Result<Configuration> {
     let mut draft = Draft::new(profile, facts, local);
     draft.set("architecture", architecture);
+    base::configure(&mut draft)?;
     system::configure(&mut draft);
     let accounts = users::configure(&mut draft)?;
     certificates::configure(&mut draft)?;

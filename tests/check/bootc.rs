@@ -22,7 +22,17 @@ fn healthy() -> Scene {
         .link("ostree", "sysroot/ostree")
         .link("home", "var/home")
         .link("var/run", "../run");
-    for folder in ["boot", "dev", "proc", "run", "sys", "sysroot", "tmp", "var/lib", "var/home/core"] {
+    for folder in [
+        "boot",
+        "dev",
+        "proc",
+        "run",
+        "sys",
+        "sysroot",
+        "tmp",
+        "var/lib",
+        "var/home/core",
+    ] {
         scene = scene.entry(folder, Node::Directory, 0o755);
     }
     scene.0.labels.insert("containers.bootc".into(), "1".into());
@@ -63,12 +73,21 @@ fn each_rule_finds_what_it_is_about() {
     }
     for (id, broken) in [
         ("ND-BOOTC-001", second),
-        ("ND-BOOTC-002", without(healthy(), &format!("{kernel}/vmlinuz"))),
-        ("ND-BOOTC-002", without(healthy(), &format!("{kernel}/initramfs.img"))),
+        (
+            "ND-BOOTC-002",
+            without(healthy(), &format!("{kernel}/vmlinuz")),
+        ),
+        (
+            "ND-BOOTC-002",
+            without(healthy(), &format!("{kernel}/initramfs.img")),
+        ),
         ("ND-BOOTC-003", folder(healthy(), "var/run")),
         ("ND-BOOTC-004", folder(healthy(), "usr/etc")),
         ("ND-BOOTC-005", healthy().file(kargs, "kargs = \"quiet\"\n")),
-        ("ND-BOOTC-005", healthy().file(kargs, "kargs = []\nmatch-arch = []\n")),
+        (
+            "ND-BOOTC-005",
+            healthy().file(kargs, "kargs = []\nmatch-arch = []\n"),
+        ),
         ("ND-BOOTC-006", named_oddly),
         ("ND-BOOTC-006", leading_oddly),
         ("ND-BOOTC-007", without(healthy(), "proc")),
@@ -76,15 +95,24 @@ fn each_rule_finds_what_it_is_about() {
         ("ND-BOOTC-008", without(healthy(), "sysroot")),
         ("ND-BOOTC-008", healthy().link("ostree", "/sysroot/ostree")),
         ("ND-BOOTC-008", without(healthy(), "ostree")),
-        ("ND-BOOTC-009", healthy().file(prepare, "[composefs]\nenabled = no\n")),
-        ("ND-BOOTC-009", healthy().file(prepare, "[etc]\nenabled = yes\n")),
+        (
+            "ND-BOOTC-009",
+            healthy().file(prepare, "[composefs]\nenabled = no\n"),
+        ),
+        (
+            "ND-BOOTC-009",
+            healthy().file(prepare, "[etc]\nenabled = yes\n"),
+        ),
         ("ND-BOOTC-010", healthy().file("boot/vmlinuz", "kernel")),
         ("ND-BOOTC-010", without(healthy(), "boot")),
         ("ND-BOOTC-011", folder(healthy(), "run/lock")),
         ("ND-BOOTC-011", healthy().file("tmp/x", "x")),
         ("ND-BOOTC-012", folder(healthy(), "var/lib/kubelet")),
         ("ND-BOOTC-012", healthy().file("var/lib/state", "x")),
-        ("ND-BOOTC-013", healthy().file("etc/passwd", "kube:x:999:999::/:/bin/sh\n")),
+        (
+            "ND-BOOTC-013",
+            healthy().file("etc/passwd", "kube:x:999:999::/:/bin/sh\n"),
+        ),
         ("ND-BOOTC-013", healthy().file("etc/group", "kube:x:999:\n")),
         ("ND-BOOTC-014", healthy().file("etc/resolv.conf", "")),
     ] {
@@ -100,8 +128,11 @@ fn each_rule_finds_what_it_is_about() {
 #[test]
 fn kernel_and_initramfs_in_one_file_do_as_well() {
     let kernel = "usr/lib/modules/6.12.0-1.x86_64";
-    let unified = without(healthy(), &format!("{kernel}/vmlinuz"))
-        .file("boot/EFI/Linux/6.12.0.efi", "both");
+    let unified =
+        without(healthy(), &format!("{kernel}/vmlinuz")).file("boot/EFI/Linux/6.12.0.efi", "both");
     let ids = unified.ids();
-    assert!(!ids.contains(&"ND-BOOTC-002") && !ids.contains(&"ND-BOOTC-010"), "{ids:?}");
+    assert!(
+        !ids.contains(&"ND-BOOTC-002") && !ids.contains(&"ND-BOOTC-010"),
+        "{ids:?}"
+    );
 }

@@ -62,7 +62,11 @@ pub(super) const RULES: &[Rule] = &[
         why: "Files in /usr/lib/bootc/kargs.d have a list `kargs` and may have a list \
               `match-architectures`, nothing else; an update fails at one that it cannot read.",
         fix: "write it like `kargs = [\"console=ttyS0\"]`",
-        sources: &[LINTS, "lint `bootc-kargs`", "bootc: crates/lib/src/bootc_kargs.rs"],
+        sources: &[
+            LINTS,
+            "lint `bootc-kargs`",
+            "bootc: crates/lib/src/bootc_kargs.rs",
+        ],
         check: kernel_arguments,
     },
     Rule {
@@ -98,7 +102,11 @@ pub(super) const RULES: &[Rule] = &[
         title: "composefs is not enabled in a bootc image",
         why: "Without it what is installed can be changed, and is not verified.",
         fix: "set `enabled = yes` in [composefs] of /usr/lib/ostree/prepare-root.conf",
-        sources: &[LINTS, "lint `baseimage-composefs`", "ostree-prepare-root(1)"],
+        sources: &[
+            LINTS,
+            "lint `baseimage-composefs`",
+            "ostree-prepare-root(1)",
+        ],
         check: composefs,
     },
     Rule {
@@ -311,7 +319,10 @@ fn boot(facts: &Facts<'_>, found: &mut Found<'_>) {
 fn run_and_tmp(facts: &Facts<'_>, found: &mut Found<'_>) {
     let Some(subject) = bootc(facts) else { return };
     for folder in ["run", "tmp"] {
-        for (name, _) in subject.below(folder).filter(|(name, _)| !name.contains(&b'/')) {
+        for (name, _) in subject
+            .below(folder)
+            .filter(|(name, _)| !name.contains(&b'/'))
+        {
             let name = String::from_utf8_lossy(name);
             found.at_path(format!("{folder}/{name}"), "it would be hidden");
         }
@@ -334,19 +345,27 @@ fn var(facts: &Facts<'_>, found: &mut Found<'_>) {
 /// The paths that systemd-tmpfiles makes (tmpfiles.d(5)), links in their folders followed.
 fn tmpfiles(subject: &Subject) -> BTreeSet<TreePath> {
     let folders = ["usr/lib/tmpfiles.d/", "etc/tmpfiles.d/"];
-    let texts = folders.iter().flat_map(|folder| subject.texts_below(folder));
+    let texts = folders
+        .iter()
+        .flat_map(|folder| subject.texts_below(folder));
     let mut made = BTreeSet::new();
     for at in texts {
         let text = &subject.texts[at];
         if !text.path.as_bytes().ends_with(b".conf") {
             continue;
         }
-        for line in text.text.lines().filter(|line| !line.trim_start().starts_with('#')) {
+        for line in text
+            .text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with('#'))
+        {
             let Some(path) = line.split_whitespace().nth(1) else {
                 continue;
             };
             let path = TreePath::from(path.trim_matches(['"', '/']));
-            let folder = path.parent().and_then(|folder| subject.tree.resolve(&folder));
+            let folder = path
+                .parent()
+                .and_then(|folder| subject.tree.resolve(&folder));
             made.insert(folder.map_or_else(|| path.clone(), |folder| folder.join(path.name())));
         }
     }
@@ -356,7 +375,10 @@ fn tmpfiles(subject: &Subject) -> BTreeSet<TreePath> {
 fn users(facts: &Facts<'_>, found: &mut Found<'_>) {
     let Some(subject) = bootc(facts) else { return };
     let (users, groups) = sysusers(subject);
-    for (path, made, what) in [("etc/passwd", users, "user"), ("etc/group", groups, "group")] {
+    for (path, made, what) in [
+        ("etc/passwd", users, "user"),
+        ("etc/group", groups, "group"),
+    ] {
         let Some(text) = subject.text(path) else {
             continue;
         };
@@ -366,7 +388,10 @@ fn users(facts: &Facts<'_>, found: &mut Found<'_>) {
             .filter(|name| !name.is_empty() && !made.contains(*name))
             .collect();
         if !missing.is_empty() {
-            found.at_path(path, format!("no entry makes the {what} {}", missing.join(", ")));
+            found.at_path(
+                path,
+                format!("no entry makes the {what} {}", missing.join(", ")),
+            );
         }
     }
 }

@@ -82,7 +82,9 @@ impl Facts {
 }
 
 fn is_os_release(path: &TreePath) -> bool {
-    OS_RELEASE.iter().any(|known| known.as_bytes() == path.as_bytes())
+    OS_RELEASE
+        .iter()
+        .any(|known| known.as_bytes() == path.as_bytes())
         || path.is_within(OS_RELEASE_FOLDER.as_bytes())
 }
 
@@ -104,7 +106,10 @@ mod tests {
     #[test]
     fn systems_are_named_for_people() {
         for (text, found) in [
-            ("ID=a\nPRETTY_NAME=\"A Linux 3\"\nNAME=A\n", Some("A Linux 3")),
+            (
+                "ID=a\nPRETTY_NAME=\"A Linux 3\"\nNAME=A\n",
+                Some("A Linux 3"),
+            ),
             ("NAME='B'\nPRETTY_NAME=\"\"\n", Some("B")),
             ("# NAME=C\n", None),
         ] {

@@ -48,6 +48,12 @@ const PLACES: [(&str, Database); 11] = [
     ("usr/share/rpm/Packages", Database::Other),
 ];
 
+/// Where databases are that can be read.
+pub fn places() -> impl Iterator<Item = (&'static str, Database)> {
+    let places = PLACES.iter().copied();
+    places.filter(|(_, database)| *database != Database::Other)
+}
+
 /// The sort of database that a path of a root is, if it is one.
 #[must_use]
 pub fn database(path: &[u8]) -> Option<Database> {
