@@ -14,9 +14,6 @@ use std::sync::Arc;
 use crate::error::{Error, Kind, Result};
 use crate::tree::{Entry, FIXED_TIME, Node, Tree, TreePath};
 
-/// Symbolic links followed in one path before it counts as a loop, as in Linux.
-const LINK_LIMIT: usize = 40;
-
 /// A root with a profile's entries over it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Composed {
@@ -168,43 +165,8 @@ fn directory(component: &Arc<str>) -> Entry {
 /// Where `path` really is: links in its folders followed inside the root, those that
 /// are gone left aside, its last part kept.
 fn follow(root: &Tree, gone: &BTreeSet<TreePath>, path: &TreePath) -> Result<TreePath> {
-    let mut waiting: Vec<Vec<u8>> = parts(path.as_bytes());
-    waiting.reverse();
-    let mut real = TreePath::default();
-    let mut links = 0;
-    while let Some(part) = waiting.pop() {
-        if part == b".." {
-            real = real.parent().unwrap_or_default();
-            continue;
-        }
-        let next = real.join(&part);
-        let target = match root.entries.get(&next) {
-            Some(Entry {
-                node: Node::Symlink(target),
-                ..
-            }) if !waiting.is_empty() && !gone.contains(&next) => target,
-            _ => {
-                real = next;
-                continue;
-            }
-        };
-        links += 1;
-        if links > LINK_LIMIT {
-            return Err(conflict(path, "leads through too many links"));
-        }
-        if target.as_bytes().starts_with(b"/") {
-            real = TreePath::default();
-        }
-        waiting.extend(parts(target.as_bytes()).into_iter().rev());
-    }
-    Ok(real)
-}
-
-fn parts(path: &[u8]) -> Vec<Vec<u8>> {
-    path.split(|&byte| byte == b'/')
-        .filter(|part| !part.is_empty() && *part != b".")
-        .map(<[u8]>::to_vec)
-        .collect()
+    root.place(path, gone)
+        .ok_or_else(|| conflict(path, "leads through too many links"))
 }
 
 fn conflict(path: &TreePath, why: &str) -> Error {

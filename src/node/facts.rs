@@ -1,6 +1,6 @@
 //! What node configuration has to know of the root.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::source::base::OS_RELEASE_FOLDER;
 use crate::tree::{Node, Tree, TreePath};
@@ -63,12 +63,12 @@ impl<'a> RootFacts<'a> {
             .map(|entry| &entry.node)
     }
 
-    /// Where a path really is, links in its folders followed, its last part kept.
+    /// Where what is put at a path comes to be, links in its folders followed, but for
+    /// those that are `gone`; its last part is kept.
     #[must_use]
-    pub fn real(&self, path: &str) -> Option<String> {
-        let path = TreePath::from(path.trim_matches('/'));
-        let folder = self.tree.resolve(&path.parent()?)?;
-        Some(folder.join(path.name()).to_string())
+    pub fn place(&self, path: &str, gone: &BTreeSet<TreePath>) -> Option<TreePath> {
+        self.tree
+            .place(&TreePath::from(path.trim_matches('/')), gone)
     }
 
     /// Where a path leads, all links followed; none if nothing is there.

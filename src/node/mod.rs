@@ -12,6 +12,7 @@
 //! goes below /usr/lib, which no kept state of a node can shadow.
 
 mod base;
+mod bootc;
 mod certificates;
 mod cni;
 mod components;
@@ -180,6 +181,7 @@ pub fn configure(
     files::configure(&mut draft, &accounts)?;
     // Last: units may have been given as files.
     units::configure(&mut draft)?;
+    bootc::configure(&mut draft);
     Ok(draft.finish())
 }
 

@@ -8,7 +8,7 @@
 mod contents;
 mod merge;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -114,24 +114,31 @@ pub fn read_outline(image: &Image) -> Result<Outline> {
 /// # Errors
 /// As of [`read`], and what taking fails with.
 pub fn read_taking<T: Send>(image: &Image, taker: &Taker<'_, T>) -> Result<Taken<T>> {
-    let taken: Mutex<BTreeMap<Place, T>> = Mutex::default();
+    let taken: Mutex<BTreeMap<Place, (TreePath, Option<T>)>> = Mutex::default();
     let layers = read_layers(image, &|place, path, entry, content| {
         if let Node::File { size, .. } = entry.node
             && (taker.wants)(path, size)
-            && let Some(one) = (taker.take)(path, size, content)?
         {
+            let one = (taker.take)(path, size, content)?;
             let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
-            taken.insert(place, one);
+            taken.insert(place, (path.clone(), one));
         }
         Ok(None)
     })?;
     let extents = layers.iter().map(|changes| changes.extent).collect();
     let outline = merge_outline(layers)?;
     let mut taken = taken.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let files = outline.files.iter();
-    let seen = files.filter_map(|(path, place)| Some((path.clone(), taken.remove(place)?)));
-    let mut seen: BTreeMap<TreePath, T> = seen.collect();
-    seen.extend(take_linked(image, taker, &outline)?);
+    let (mut seen, mut settled) = (BTreeMap::new(), BTreeSet::new());
+    for (path, place) in &outline.files {
+        // Only what was taken under the name that the file has in the end counts.
+        if let Some((name, one)) = taken.remove(place)
+            && name == *path
+        {
+            seen.extend(one.map(|one| (name, one)));
+            settled.insert(path);
+        }
+    }
+    seen.extend(take_renamed(image, taker, &outline, &settled)?);
     Ok(Taken {
         seen,
         tree: outline.tree,
@@ -152,20 +159,30 @@ pub type TakeContent<'a, T> =
     dyn Fn(&TreePath, u64, &mut (dyn Read + Send)) -> Result<Option<T>> + Sync + 'a;
 
 /// What is taken of files under names other than the one under which their bytes stand
-/// in a layer. (In images made by ostree all of them are hard links to its objects.)
-fn take_linked<T: Send>(
+/// in a layer: hard links, and what links to directories lead elsewhere. (In images made
+/// by ostree all files are hard links to its objects.)
+fn take_renamed<T: Send>(
     image: &Image,
     taker: &Taker<'_, T>,
     outline: &Outline,
+    settled: &BTreeSet<&TreePath>,
 ) -> Result<BTreeMap<TreePath, T>> {
+    let entries = &outline.tree.entries;
+    let size = |path: &TreePath| match entries.get(path).map(|entry| &entry.node) {
+        Some(Node::File { size, .. }) => Some(*size),
+        _ => None,
+    };
     let mut names: BTreeMap<&TreePath, Vec<(&TreePath, u64)>> = BTreeMap::new();
-    for (path, entry) in &outline.tree.entries {
-        if let Node::Hardlink(target) = &entry.node
-            && let Some(Node::File { size, .. }) =
-                outline.tree.entries.get(target).map(|file| &file.node)
-            && (taker.wants)(path, *size)
+    for (path, entry) in entries {
+        let file = match &entry.node {
+            Node::Hardlink(target) => target,
+            Node::File { .. } if !settled.contains(path) => path,
+            _ => continue,
+        };
+        if let Some(size) = size(file)
+            && (taker.wants)(path, size)
         {
-            names.entry(target).or_default().push((path, *size));
+            names.entry(file).or_default().push((path, size));
         }
     }
     let places = names.keys().filter_map(|target| {

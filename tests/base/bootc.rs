@@ -35,7 +35,7 @@ fn bootc() -> Base {
         first = first.folder(folder);
     }
     let files = [
-        ("etc/group", "root:x:0:\n"),
+        ("etc/group", "root:x:0:\nwheel:x:10:\n"),
         ("etc/passwd", "root:x:0:0:root:/root:/bin/bash\n"),
         (
             "usr/lib/bootc/kargs.d/10-console.toml",
@@ -51,7 +51,7 @@ fn bootc() -> Base {
         ),
         (
             "usr/lib/sysusers.d/base.conf",
-            "u root 0 - /root\ng root 0\n",
+            "u root 0 - /root\ng wheel 10\n",
         ),
         (
             "usr/lib/systemd/system/multi-user.target",
@@ -111,6 +111,15 @@ text = "[Service]\nExecStart=/usr/bin/true\n[Install]\nWantedBy=multi-user.targe
 
 [units]
 enable = ["ours.service"]
+
+[[users]]
+name = "ops"
+groups = ["wheel"]
+ssh-keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExam ops@example"]
+
+[[files]]
+path = "/opt/site/tool"
+link = "/usr/bin/true"
 "#;
 
 #[test]
@@ -138,6 +147,18 @@ fn it_stays_an_image_for_bootc() {
         "kargs = [\"quiet\"]\n"
     );
     assert!(!root.join("usr/lib/kernel/cmdline").exists());
+    // /var of the image stays empty; what would be there is made at boot.
+    assert_eq!(std::fs::read_dir(root.join("var")).unwrap().count(), 0);
+    let made = text("usr/lib/tmpfiles.d/nodelith-var.conf");
+    let made: Vec<_> = made.lines().skip(1).collect();
+    assert_eq!(made[0], "d /var/home/ops 0700 1000 1000 -");
+    assert_eq!(made[1], "d /var/home/ops/.ssh 0700 1000 1000 -");
+    assert!(made[2].starts_with("f+~ /var/home/ops/.ssh/authorized_keys 0600 1000 1000 - c3No"));
+    assert_eq!(made[3], "L /var/opt/site/tool - - - - /usr/bin/true");
+    assert_eq!(
+        text("usr/lib/sysusers.d/nodelith.conf"),
+        "g ops 1000\nu ops 1000:1000 \"\" /home/ops /bin/bash\nm ops wheel\n"
+    );
     // What ostree links is read all the same.
     assert_eq!(
         text("usr/lib/os-release"),
@@ -155,10 +176,11 @@ fn it_stays_an_image_for_bootc() {
 fn what_it_no_longer_has_is_found() {
     let (scene, _) = Scene::on(
         &format!(
-            "{PROFILE}remove = [\"/{KERNEL}/initramfs.img\", \"/ostree\"]\n\n[[files]]\npath = \"/opt/tool\"\ntext = \"x\"\n"
+            "{PROFILE}remove = [\"/{KERNEL}/initramfs.img\", \"/ostree\"]\n\n[[files]]\npath = \"/opt/tool\"\nsource = \"tool\"\n"
         ),
         &bootc(),
     );
+    scene.write("tool", "a program");
     // The build refuses it, too.
     let said = scene.failing(
         1,
