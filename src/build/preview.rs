@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{base, compose, layers, programs, root};
+use crate::check::subject::Seen;
 use crate::compat::Version;
 use crate::digest::Digest;
 use crate::error::Result;
@@ -24,6 +25,10 @@ pub struct Preview {
     pub texts: BTreeMap<TreePath, String>,
     /// The versions that are pinned.
     pub components: Components,
+    /// What was seen in files of somebody else's image that is the root.
+    pub seen: BTreeMap<TreePath, Seen>,
+    /// The labels of such an image.
+    pub labels: BTreeMap<String, String>,
     /// Whether the root and the releases are in it.
     pub whole: bool,
 }
@@ -53,8 +58,13 @@ pub fn preview(
         components = components.with(known.unwrap_or_else(|| programs::outlines(pinned)));
     }
     components.containerd = containerd.or(components.containerd);
+    let (mut seen, mut labels) = (BTreeMap::new(), BTreeMap::new());
     let made = match (pinned, base) {
-        (Some(_), Some(base)) if fetched => Some((base.tree, base.texts)),
+        (Some(_), Some(base)) if fetched => {
+            seen = base.seen;
+            labels = base.inherited.labels();
+            Some((base.tree, base.texts))
+        }
         (Some(pinned), None) if profile.debian.is_some() && fetched => {
             let reserved = layers::reserved(profile, pinned)?;
             let job = root::job(store, profile, architecture, pinned, reserved, 1)?;
@@ -95,15 +105,20 @@ pub fn preview(
             },
             texts: BTreeMap::new(),
             components,
+            seen,
+            labels,
             whole: false,
         });
     };
     let configuration = configure(profile, &tree, &texts)?;
     let composed = compose::compose(&tree, configuration.entries, &configuration.removed)?;
+    seen.retain(|path, _| !composed.dropped.contains(path));
     Ok(Preview {
         tree: composed.over(tree),
         texts,
         components,
+        seen,
+        labels,
         whole: true,
     })
 }

@@ -60,7 +60,9 @@ pub(super) fn run(context: &Context, arguments: &Show) -> Result<Outcome> {
 
 fn heading(image: &Image) -> String {
     let said = |key: &str| image.annotations.get(key).map_or("-", String::as_str);
-    let rows = [
+    let base = [annotations::BASE_NAME, annotations::BASE_DIGEST];
+    let base = base.iter().find_map(|key| image.annotations.get(*key));
+    let mut rows = vec![
         ("image", said(annotations::TITLE).to_owned()),
         ("version", said(annotations::VERSION).to_owned()),
         ("architecture", image.config.architecture().to_string()),
@@ -68,6 +70,7 @@ fn heading(image: &Image) -> String {
         ("created", said(annotations::CREATED).to_owned()),
         ("digest", image.manifest.digest.to_string()),
     ];
+    rows.extend(base.map(|base| ("base", base.clone())));
     let rows = rows
         .iter()
         .map(|(name, value)| format!("{name:<13} {value}"));

@@ -134,6 +134,13 @@ fn packages_of_rpm() {
     assert_eq!(locked["packages"]["containerd.io"], "1.7.27-3.1.el9");
     let found = checked(&scene);
     assert_eq!(found["versions"]["containerd"]["version"], "1.7.27");
+    // The profile is looked at with the base under it.
+    let arguments = ["check", "node.toml", "--fail-on", "never"];
+    let profile = common::json(&mut scene.nodelith(&arguments));
+    assert_eq!(profile["versions"]["containerd"]["version"], "1.7.27");
+    let shown = scene.nodelith(&["show", "out"]).output().unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains("\nbase          sha256:"), "{shown}");
     let root = scene.unpacked();
     let text = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
     // The link is replaced, not what it leads to.
