@@ -109,7 +109,7 @@ enum Ground {
     /// A root of packages, and those of its layers that this build made.
     Packages(Root, BTreeSet<Digest>),
     /// Somebody else's image.
-    Base(Base),
+    Base(Box<Base>),
 }
 
 impl Ground {
@@ -174,7 +174,7 @@ impl Builder<'_> {
         let ground = match base {
             Some(base) => {
                 components = components.with(self.programs(pinned, architecture)?);
-                Ground::Base(base)
+                Ground::Base(Box::new(base))
             }
             None => {
                 let reserved = layers::reserved(profile, pinned)?;
