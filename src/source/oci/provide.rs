@@ -157,15 +157,19 @@ impl Images<'_> {
 
     /// The image, if all of it is in the store as it should be.
     fn whole(&self, pinned: &PinnedImage, architecture: &str) -> Result<Option<Chosen>> {
-        if !self.store.has(&pinned.digest, None) || !self.store.has(&pinned.manifest, None) {
-            return Ok(None);
-        }
-        let Ok(chosen) = self.in_store(pinned.digest, architecture) else {
+        let Some(chosen) = self.outline(pinned, architecture) else {
             return Ok(None);
         };
-        let missing: Vec<&Descriptor> = self.missing(&chosen)?;
-        let same = chosen.manifest().map(|manifest| manifest.digest) == Some(pinned.manifest);
-        Ok((same && missing.is_empty()).then_some(chosen))
+        let missing = self.missing(&chosen)?;
+        Ok(missing.is_empty().then_some(chosen))
+    }
+
+    /// What a pinned image consists of, if documents and configuration are in the store.
+    #[must_use]
+    pub fn outline(&self, pinned: &PinnedImage, architecture: &str) -> Option<Chosen> {
+        let chosen = self.in_store(pinned.digest, architecture).ok()?;
+        let manifest = chosen.manifest()?.digest;
+        (manifest == pinned.manifest).then_some(chosen)
     }
 
     /// The blobs that the store does not have; damaged ones are removed from it.
