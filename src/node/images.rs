@@ -162,7 +162,7 @@ fn carry(draft: &mut Draft<'_>, importing: &Importing<'_>, images: Vec<Carried>)
         draft.part(&image.component, &path, size, content);
         let mut shared = String::new();
         for part in image.shared {
-            let path = format!("{FOLDER}/shared-{}.part", part.name);
+            let path = format!("{FOLDER}/shared.{}.part", part.name);
             shared += &format!(" /{path}");
             draft.part(&part.component, &path, part.size, part.content);
         }
