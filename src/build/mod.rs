@@ -3,6 +3,7 @@
 //! ```text
 //! unchanged?   the same profile and lock led to an image whose blobs are all there: done
 //! programs     releases → the programs in them
+//! images       images that the profile names → archives of them
 //! root         packages → unpacked, configured, packed, once for each set (sandbox)
 //! base         or somebody else's image → read, once for each
 //! compose      the profile's own entries over the root (pure)
@@ -15,6 +16,7 @@ pub mod compose;
 pub mod excludes;
 mod files;
 mod findings;
+mod images;
 pub mod layers;
 pub mod pause;
 pub mod preview;
@@ -171,25 +173,27 @@ impl Builder<'_> {
             profile,
             &components.clone().with(programs::outlines(pinned)),
         )?;
+        let reserved = match base {
+            Some(_) => 0,
+            None => layers::reserved(profile, pinned)?,
+        };
+        let components = components.with(self.programs(pinned, architecture)?);
+        let carried = self.carried(profile, architecture, pinned)?;
         let ground = match base {
-            Some(base) => {
-                components = components.with(self.programs(pinned, architecture)?);
-                Ground::Base(Box::new(base))
-            }
+            Some(base) => Ground::Base(Box::new(base)),
             None => {
-                let reserved = layers::reserved(profile, pinned)?;
-                components = components.with(self.programs(pinned, architecture)?);
                 let (root, new) = self.root(profile, architecture, pinned, reserved)?;
                 Ground::Packages(root, new)
             }
         };
         let facts = RootFacts::new(ground.tree(), ground.texts());
-        let files = PinnedFiles::new(self.store, files, ground.tree(), architecture);
+        let files = PinnedFiles::new(self.store, files, carried, ground.tree(), architecture);
         let mut configuration =
             node::configure(profile, architecture, &components, &facts, &files)?;
         for warning in &configuration.warnings {
             self.report.warning(warning);
         }
+        let stand_in = configuration.stand_in.take();
         let settings = settings(&configuration)?;
         configuration.entries.insert(SETTINGS_PATH.into(), settings);
         let composed =
@@ -231,6 +235,9 @@ impl Builder<'_> {
         if let Some(base) = ground.base() {
             spec.labels = base.inherited.labelled(&spec.labels, &spec.annotations);
             spec.base = Some(base.inherited.clone());
+        }
+        if let Some(stand_in) = stand_in {
+            spec.annotations.insert(annotations::PAUSE.into(), stand_in);
         }
         if let Some(reason) = accepted {
             spec.annotations
@@ -300,8 +307,12 @@ fn spec(profile: &Profile, architecture: &str, pinned: &Pinned, lock: &Digest) -
     if let Some(version) = &profile.kubernetes.version {
         said.insert(annotations::KUBERNETES.into(), version.clone());
     }
-    if profile.pause.preload == Some(true) {
-        said.insert(annotations::PAUSE.into(), pause::NAME.into());
+    if !pinned.image.is_empty() {
+        let images = pinned.image.iter();
+        let images: Vec<_> = images
+            .map(|one| format!("{}={}", node::imported(&one.reference), one.digest))
+            .collect();
+        said.insert(annotations::IMAGES.into(), images.join(","));
     }
     said.extend(programs::annotations(profile, pinned));
     ImageSpec {

@@ -22,11 +22,6 @@ pub(super) fn run(context: &Context, arguments: &Build) -> Result<Outcome> {
     let profile = Profile::load(&arguments.subject.profile)?;
     let architectures = architectures(&profile, &arguments.subject.arch)?;
     let compression = compression(&profile, arguments.compression.as_deref())?;
-    for section in profile.waiting() {
-        context
-            .report
-            .warning(&format!("`{section}` is checked but not acted on yet"));
-    }
     let output = match &arguments.output {
         Some(output) => output.clone(),
         None => PathBuf::from("out").join(&profile.name),

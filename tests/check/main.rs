@@ -10,6 +10,7 @@ mod common;
 mod fixtures;
 mod hostile;
 mod judges;
+mod preloaded;
 mod scene;
 mod targets;
 mod traps;

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 
 use serde::{Deserialize, Serialize};
 
+use super::images::ImageName;
 use super::program::BuildInfo;
 use super::{images, program};
 use crate::source::base::packages::{self, Database, LONGEST as LONGEST_DATABASE};
@@ -26,7 +27,7 @@ pub enum Seen {
     /// What Go's linker left in it.
     Program(BuildInfo),
     /// The names of the container images in it.
-    Images(Vec<String>),
+    Images(Vec<ImageName>),
     /// It holds a secret.
     Secret(Secret),
     /// It should have been looked into and could not be.
