@@ -148,6 +148,7 @@ impl Base {
             })
             .collect::<Result<Vec<_>>>()?;
         let inherited = Inherited::of(image)?;
+        name_links_files(&mut read.tree);
         let (mut texts, mut seen) = (BTreeMap::new(), BTreeMap::new());
         for (path, taken) in read.seen {
             match taken {
@@ -162,7 +163,6 @@ impl Base {
                 }
             }
         }
-        name_links_files(&mut read.tree);
         Ok(Self {
             tree: read.tree,
             texts,

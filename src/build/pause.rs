@@ -42,7 +42,8 @@ pub fn stand_in(
         )) => layer::read_file(store, path, content)?,
         _ => {
             let message = format!("the root has no program `/{PROGRAM}`");
-            return Err(Error::new(Kind::Usage, message));
+            return Err(Error::new(Kind::Usage, message)
+                .hint("name the pause image in `[[images]]`: then it comes from its registry"));
         }
     };
     let mut tree = Tree::default();

@@ -121,3 +121,31 @@ fn all_of_it_can_be_vendored() {
     let said = scene.failing(2, &mut offline);
     assert!(said.contains("base"), "{said}");
 }
+
+/// The profile of docs/base.md, with the shipped parts that it extends.
+#[test]
+fn shipped_parts_go_over_a_base() {
+    let upstream = Upstream::start();
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/profiles/base");
+    let extends = format!("extends = [\"{shipped}/settings.toml\", \"{shipped}/releases.toml\"]\n");
+    let (scene, base) = Scene::on(&format!("{extends}{PROFILE}"), &small());
+    scene.write("releases.toml", upstream.table());
+    scene.built(&["--releases", "releases.toml", "--compression", "gzip"]);
+    assert_eq!(scene.layers()[..2], base);
+    let root = scene.unpacked();
+    let text = std::fs::read_to_string(root.join("usr/lib/sysctl.d/90-nodelith.conf")).unwrap();
+    assert!(text.contains("net.ipv4.ip_forward = 1\n"));
+    assert!(root.join("usr/bin/kubelet").exists());
+    // A pause image that the root cannot give comes from elsewhere.
+    let preload = format!("{extends}{PROFILE}[pause]\npreload = true\n");
+    scene.write("node.toml", preload.trim_start());
+    let said = scene.failing(2, &mut scene.build(&["--releases", "releases.toml"]));
+    assert!(
+        said.contains("the root has no program `/usr/bin/catatonit`"),
+        "{said}"
+    );
+    assert!(
+        said.contains("hint: name the pause image in `[[images]]`"),
+        "{said}"
+    );
+}
