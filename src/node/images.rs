@@ -112,15 +112,22 @@ fn pause(draft: &Draft<'_>, reference: &str) -> Result<Archive> {
         ));
     }
     if draft.facts.node(CATATONIT).is_none() {
-        let message = format!(
-            "the pause image is made from catatonit, and the packages have no `/{CATATONIT}`"
-        );
-        return Err(draft
-            .refuse(message, &PRELOAD, "")
-            .hint("add `catatonit` to `packages` in `[debian]`, or set `preload = false`")
-            .hint(format!(
-                "or take it from its registry: name `{reference}` in `[[images]]`"
-            )));
+        let over_base = draft.profile.base_image.is_some();
+        let (what, hint) = match over_base {
+            true => (
+                "base has",
+                "choose a base that has it, or set `preload = false`",
+            ),
+            false => (
+                "packages have",
+                "add `catatonit` to `packages` in `[debian]`, or set `preload = false`",
+            ),
+        };
+        let message =
+            format!("the pause image is made from catatonit, and the {what} no `/{CATATONIT}`");
+        return Err(draft.refuse(message, &PRELOAD, "").hint(hint).hint(format!(
+            "or take it from its registry: name `{reference}` in `[[images]]`"
+        )));
     }
     draft
         .local
