@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rayon::prelude::*;
 
 use super::compose::Composed;
+use super::images;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::layer::{self, Compression, FORMAT, LayerBlob};
@@ -73,7 +74,7 @@ pub fn layers(
 }
 
 /// How many layers of an image are not the root's: the configuration, and one for
-/// each program that comes as a release or file, and for the pause image.
+/// each program that comes as a release or file, for the pause image, and for images.
 ///
 /// # Errors
 /// [`Kind::Usage`] where the profile allows too few.
@@ -82,7 +83,8 @@ pub fn reserved(profile: &Profile, pinned: &Pinned) -> Result<usize> {
     let kubelet = kubelet.source == Some(KubeletSource::File) && kubelet.file.is_some();
     let crictl = crictl.source == Some(CrictlSource::File) && crictl.file.is_some();
     let pause = profile.pause.preload == Some(true);
-    let programs = pinned.component.len()
+    let programs = images::layers(pinned.image.len())
+        + pinned.component.len()
         + [kubelet, crictl, pause]
             .into_iter()
             .filter(|own| *own)
@@ -91,7 +93,7 @@ pub fn reserved(profile: &Profile, pinned: &Pinned) -> Result<usize> {
     if limit < needed {
         let message = format!("{limit} layers are too few for this image, which needs {needed}");
         let error = Error::new(Kind::Usage, message).hint(
-            "each program that is no package has a layer of its own, beside the root and the configuration",
+            "each program that is no package has a layer of its own, and so have images, beside the root and the configuration",
         );
         return Err(match profile.place(&["image", "layers"], None) {
             Some(place) => error.at(place),

@@ -3,6 +3,7 @@
 //! ```text
 //! unchanged?   the same profile and lock led to an image whose blobs are all there: done
 //! programs     releases → the programs in them
+//! images       images that the profile names → archives of them
 //! root         packages → unpacked, configured, packed, once for each set (sandbox)
 //! compose      the profile's own entries over the root (pure)
 //! layers       the root's layers as they are, or without what was replaced; the profile's
@@ -13,6 +14,7 @@ pub mod compose;
 pub mod excludes;
 mod files;
 mod findings;
+mod images;
 pub mod layers;
 pub mod pause;
 pub mod preview;
@@ -38,6 +40,7 @@ use crate::report::Report;
 use crate::sandbox::Mode;
 use crate::source::debian::archive::mirror::Mirrors;
 use crate::source::fetch::Fetcher;
+use crate::source::oci::Images;
 use crate::source::release::Provider;
 use crate::store::Store;
 use crate::tree::{Content, Entry, FIXED_TIME, Node};
@@ -58,6 +61,8 @@ pub struct Builder<'a> {
     pub mirrors: &'a dyn Fn() -> Result<Mirrors>,
     /// Brings releases.
     pub releases: &'a Provider<'a>,
+    /// Brings images.
+    pub images: &'a Images<'a>,
     /// How package scripts are run.
     pub sandbox: Mode,
     /// How many threads to use.
@@ -120,14 +125,16 @@ impl Builder<'_> {
         )?;
         let reserved = layers::reserved(profile, pinned)?;
         let components = components.with(self.programs(pinned, architecture)?);
+        let carried = self.carried(profile, architecture, pinned)?;
         let (root, new) = self.root(profile, architecture, pinned, reserved)?;
         let facts = RootFacts::new(&root.tree, &root.texts);
-        let files = PinnedFiles::new(self.store, files, &root.tree, architecture);
+        let files = PinnedFiles::new(self.store, files, carried, &root.tree, architecture);
         let mut configuration =
             node::configure(profile, architecture, &components, &facts, &files)?;
         for warning in &configuration.warnings {
             self.report.warning(warning);
         }
+        let stand_in = configuration.stand_in.take();
         let settings = settings(&configuration)?;
         configuration.entries.insert(SETTINGS_PATH.into(), settings);
         let composed = compose::compose(&root.tree, configuration.entries, &configuration.removed)?;
@@ -155,6 +162,9 @@ impl Builder<'_> {
         task.finish(&format!("{made} of {} made", layers.len()));
         let blobs: Vec<LayerBlob> = layers.iter().map(|layer| layer.blob.clone()).collect();
         let mut spec = spec(profile, architecture, pinned, &lock);
+        if let Some(stand_in) = stand_in {
+            spec.annotations.insert(annotations::PAUSE.into(), stand_in);
+        }
         if let Some(reason) = accepted {
             spec.annotations
                 .insert(annotations::ACCEPTED.into(), reason);
@@ -216,8 +226,12 @@ fn spec(profile: &Profile, architecture: &str, pinned: &Pinned, lock: &Digest) -
     if let Some(version) = &profile.kubernetes.version {
         said.insert(annotations::KUBERNETES.into(), version.clone());
     }
-    if profile.pause.preload == Some(true) {
-        said.insert(annotations::PAUSE.into(), pause::NAME.into());
+    if !pinned.image.is_empty() {
+        let images = pinned.image.iter();
+        let images: Vec<_> = images
+            .map(|one| format!("{}={}", node::imported(&one.reference), one.digest))
+            .collect();
+        said.insert(annotations::IMAGES.into(), images.join(","));
     }
     said.extend(programs::annotations(profile, pinned));
     ImageSpec {

@@ -70,7 +70,10 @@ pub fn stand_in(
     };
     let layer = layer::make(store, &whole, &tree, Compression::None, 1)?;
     let image = assemble(store, &spec(architecture, reference), &[layer])?;
-    let (digest, size) = archive::write(store, &[(reference, &image)])?;
+    let (digest, size) = {
+        let blobs: Vec<_> = image.blobs().collect();
+        archive::write(store, &[(reference, &image.manifest)], &blobs)?
+    };
     Ok(Archive {
         size,
         content: Content::Blob(digest),

@@ -8,7 +8,7 @@ use crate::compat::Version;
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::lock::Pinned;
-use crate::node::{self, Archive, Components, LocalFiles, OnDisk, RootFacts};
+use crate::node::{self, Archive, Carried, Components, LocalFiles, OnDisk, RootFacts};
 use crate::profile::Profile;
 use crate::profile::value::LocalFile;
 use crate::store::Store;
@@ -59,9 +59,10 @@ pub fn preview(
         }
         _ => None,
     };
+    let looking = Looking(pinned.map(outlines).unwrap_or_default());
     let configure = |profile: &Profile, tree: &Tree, texts: &BTreeMap<TreePath, String>| {
         let facts = RootFacts::new(tree, texts);
-        node::configure(profile, architecture, &components, &facts, &Looking)
+        node::configure(profile, architecture, &components, &facts, &looking)
     };
     let Some(made) = made else {
         // What only a root can tell is left out.
@@ -102,8 +103,26 @@ pub fn preview(
     })
 }
 
+/// The images that a build would put into the node, without their bytes.
+fn outlines(pinned: &Pinned) -> Vec<Carried> {
+    let images = pinned.image.iter().enumerate();
+    let images = images.map(|(number, image)| Carried {
+        name: number.to_string(),
+        component: node::COMPONENT.to_owned(),
+        references: vec![node::imported(&image.reference)],
+        archive: Archive {
+            manifest: image.digest,
+            size: 0,
+            content: Content::Inline(Arc::default()),
+            stand_in: None,
+        },
+        shared: Vec::new(),
+    });
+    images.collect()
+}
+
 /// Local files as they are on disk; of images that a build would make, that they are there.
-struct Looking;
+struct Looking(Vec<Carried>);
 
 impl LocalFiles for Looking {
     fn content(&self, file: &LocalFile) -> Result<(u64, Content)> {
@@ -121,5 +140,9 @@ impl LocalFiles for Looking {
             content: Content::Inline(Arc::default()),
             stand_in: None,
         })
+    }
+
+    fn images(&self) -> Vec<Carried> {
+        self.0.clone()
     }
 }

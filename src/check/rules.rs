@@ -5,6 +5,7 @@ mod cri;
 mod crictl;
 mod docker;
 mod hygiene;
+mod images;
 mod kubelet;
 mod node;
 mod pairs;
@@ -14,9 +15,10 @@ mod sandbox;
 use super::rule::Rule;
 
 /// The families: what they are about, and their rules.
-pub const FAMILIES: [(&str, &[Rule]); 10] = [
+pub const FAMILIES: [(&str, &[Rule]); 11] = [
     ("containerd's CRI", cri::RULES),
     ("The sandbox image", sandbox::RULES),
+    ("Preloaded images", images::RULES),
     ("Registries", registry::RULES),
     ("Networks of pods", cni::RULES),
     ("kubelet", kubelet::RULES),

@@ -24,6 +24,7 @@ use crate::compat::Version;
 use crate::source::debian::root::status;
 use crate::tree::{Content, Entry, Node, Tree, TreePath};
 
+pub use self::images::ImageName;
 pub use self::look::{Secret, Seen};
 pub use self::program::BuildInfo;
 pub use self::versions::{Said, Versions};
@@ -81,7 +82,7 @@ pub struct Subject {
     /// What Go's linker left in programs, by path.
     pub programs: BTreeMap<TreePath, BuildInfo>,
     /// Archives of container images, and the names that they hold.
-    pub images: BTreeMap<TreePath, Vec<String>>,
+    pub images: BTreeMap<TreePath, Vec<ImageName>>,
     /// Files that hold a secret, and its sort.
     pub secrets: BTreeMap<TreePath, Secret>,
     /// What is there but could not be looked into, and why.

@@ -21,11 +21,6 @@ pub(super) fn run(context: &Context, arguments: &Build) -> Result<Outcome> {
     let profile = Profile::load(&arguments.subject.profile)?;
     let architectures = architectures(&profile, &arguments.subject.arch)?;
     let compression = compression(&profile, arguments.compression.as_deref())?;
-    for section in profile.waiting() {
-        context
-            .report
-            .warning(&format!("`{section}` is checked but not acted on yet"));
-    }
     let output = match &arguments.output {
         Some(output) => output.clone(),
         None => PathBuf::from("out").join(&profile.name),
@@ -43,12 +38,14 @@ pub(super) fn run(context: &Context, arguments: &Build) -> Result<Outcome> {
     let lock = setting.settle_lock(&arguments.subject, &architectures, arguments.locked)?;
     let mirrors = || setting.mirrors();
     let releases = setting.provider()?;
+    let images = setting.images()?;
     let builder = Builder {
         store: &store,
         report: &context.report,
         fetcher: &setting.fetcher,
         mirrors: &mirrors,
         releases: &releases,
+        images: &images,
         sandbox: mode(arguments.sandbox),
         threads: context.threads(),
         accept_findings: arguments.accept_findings.as_deref(),

@@ -35,11 +35,14 @@ pub(super) fn run(context: &Context, arguments: &Show) -> Result<Outcome> {
         "schema": "nodelith.show", "version": 1, "image": arguments.image,
         "digest": image.manifest.digest, "architecture": image.config.architecture().to_string(),
         "annotations": image.annotations, "layers": layers_json(&image),
-        "components": components_json(&image),
+        "components": components_json(&image), "preloaded": preloaded_json(&image),
     });
     let mut text = format!("{}\n\n{}", heading(&image), layers_text(&image));
     if let Some(components) = components_text(&image) {
         text = format!("{text}\n\n{components}");
+    }
+    if let Some(preloaded) = preloaded_text(&image) {
+        text = format!("{text}\n\n{preloaded}");
     }
     if arguments.packages || arguments.files {
         let tree = read(&image)?;
@@ -130,6 +133,30 @@ fn components_json(image: &Image) -> Value {
     let components = components(image).into_iter();
     components
         .map(|[name, version, digest]| json!({"name": name, "version": version, "digest": digest}))
+        .collect()
+}
+
+/// The images that an image has its nodes carry: reference, digest.
+fn preloaded(image: &Image) -> Vec<(&str, &str)> {
+    let said = image.annotations.get(annotations::IMAGES);
+    let said = said.map(String::as_str).unwrap_or_default();
+    let images = said.split(',');
+    images.filter_map(|text| text.rsplit_once('=')).collect()
+}
+
+fn preloaded_text(image: &Image) -> Option<String> {
+    let images = preloaded(image);
+    let mut table = Table::new(&["PRELOADED", "DIGEST"]);
+    for (reference, digest) in &images {
+        table.row([reference, digest].map(ToString::to_string));
+    }
+    (!images.is_empty()).then(|| table.render())
+}
+
+fn preloaded_json(image: &Image) -> Value {
+    let images = preloaded(image).into_iter();
+    images
+        .map(|(reference, digest)| json!({"reference": reference, "digest": digest}))
         .collect()
 }
 

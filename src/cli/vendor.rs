@@ -43,6 +43,7 @@ pub(super) fn run(context: &Context, arguments: &Vendor) -> Result<Outcome> {
         fetcher: &setting.fetcher,
         mirrors: &mirrors,
         releases: &releases,
+        images: &images,
         sandbox: Mode::Auto,
         threads: context.threads(),
         accept_findings: None,

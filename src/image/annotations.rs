@@ -16,6 +16,9 @@ pub const KUBERNETES: &str = "io.nodelith.kubernetes";
 pub const CRICTL: &str = "io.nodelith.crictl";
 /// What a preloaded pause image is made from if it is a stand-in, on manifests.
 pub const PAUSE: &str = "io.nodelith.pause";
+/// The images that a profile has its node carry, `REFERENCE=DIGEST` with commas between, on
+/// manifests.
+pub const IMAGES: &str = "io.nodelith.images";
 /// The releases in the node, `NAME=VERSION@DIGEST` with commas between, on manifests.
 pub const COMPONENTS: &str = "io.nodelith.components";
 /// Why errors that the build's check found were accepted, on manifests.
@@ -67,6 +70,11 @@ pub const ALL: &[(&str, &str, &str)] = &[
         COMPONENTS,
         "manifest",
         "the releases in the node: `NAME=VERSION@DIGEST`, with commas between",
+    ),
+    (
+        IMAGES,
+        "manifest",
+        "the images that the profile has the node carry: `REFERENCE=DIGEST`, with commas between",
     ),
     (
         PAUSE,

@@ -66,6 +66,11 @@ impl<W: Write> Writer<W> {
         Ok(self.inner)
     }
 
+    /// What it was written to, without an end: more members may follow.
+    pub fn unfinished(self) -> W {
+        self.inner
+    }
+
     fn write(&mut self, path: &TreePath, bytes: &[u8]) -> Result<()> {
         self.inner.write_all(bytes).io("packing", path.as_path())
     }

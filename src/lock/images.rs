@@ -18,10 +18,12 @@ pub fn named_images(profile: &Profile) -> Vec<NamedImage> {
 
 fn name(image: &Preload) -> NamedImage {
     let registry = || ImageSource::registry(&image.reference);
+    let own = image.reference.split_once('@').map(|(_, digest)| digest);
+    let digest = image.digest.as_deref().or(own);
     NamedImage {
         reference: image.reference.to_string(),
         source: image.source.clone().unwrap_or_else(registry),
-        digest: image.digest.as_ref().and_then(|digest| digest.parse().ok()),
+        digest: digest.and_then(|digest| digest.parse().ok()),
     }
 }
 

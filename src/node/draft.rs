@@ -65,6 +65,11 @@ impl<'a> Draft<'a> {
         self.result.warnings.insert(message.into());
     }
 
+    /// Says what the pause image is made from.
+    pub(super) fn stand_in(&mut self, from: &str) {
+        self.result.stand_in = Some(from.to_owned());
+    }
+
     /// A generated file, readable by all.
     pub(super) fn text(&mut self, path: &str, text: &str) {
         self.bytes(path, text.as_bytes(), Access::root(0o644));

@@ -18,7 +18,6 @@ mod model;
 mod releases;
 pub mod schema;
 pub mod value;
-mod waiting;
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ mod common;
 mod fixtures;
 mod hostile;
 mod judges;
+mod preloaded;
 mod scene;
 mod targets;
 mod traps;

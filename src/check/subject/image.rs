@@ -70,7 +70,7 @@ pub(super) fn size(seen: &Seen) -> usize {
             .iter()
             .map(|(name, version)| name.len() + version.len())
             .sum(),
-        Seen::Images(names) => names.iter().map(String::len).sum(),
+        Seen::Images(names) => names.iter().map(|image| image.name.len() + 80).sum(),
         Seen::Program(_) | Seen::Secret(_) => 64,
     }
 }

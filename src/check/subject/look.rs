@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
+use super::images::ImageName;
 use super::program::BuildInfo;
 use super::{images, program, rpm};
 use crate::tree::{Entry, Node, TreePath};
@@ -26,7 +27,7 @@ pub enum Seen {
     /// What Go's linker left in it.
     Program(BuildInfo),
     /// The names of the container images in it.
-    Images(Vec<String>),
+    Images(Vec<ImageName>),
     /// It holds a secret.
     Secret(Secret),
     /// It should have been looked into and could not be.

@@ -221,6 +221,19 @@ fn kubernetes(file: &ProfileFile, refuse: &Refuse<'_>) -> Result<()> {
             Some(image),
         );
     }
+    let digests = file.images.iter().filter_map(|image| {
+        let own = image.reference.split_once('@')?.1;
+        Some((&image.reference, own, image.digest.as_deref()?))
+    });
+    let mut digests = digests.filter(|(_, own, digest)| own != digest);
+    if let Some((image, ..)) = digests.next() {
+        return refuse(
+            "the image has one digest in its reference and another beside it",
+            "keep the one that is meant",
+            &["images", "reference"],
+            Some(image),
+        );
+    }
     Ok(())
 }
 
