@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
+use super::base::Base;
 use super::compose::Composed;
 use super::images;
 use crate::digest::Digest;
@@ -15,7 +16,7 @@ use crate::profile::Profile;
 use crate::profile::file::{CrictlSource, KubeletSource};
 use crate::source::debian::root::{Root, RootLayer};
 use crate::store::Store;
-use crate::tree::TreePath;
+use crate::tree::{Entry, Tree, TreePath};
 
 /// Layers left for programs of the profile's own, as soon as it has any, where the
 /// limit leaves room: so that one program more or less makes no other root.
@@ -71,6 +72,98 @@ pub fn layers(
         })?);
     }
     Ok(layers)
+}
+
+/// The id of the layer that takes paths out of a base.
+const REMOVED: &str = "removed";
+
+/// Gives the layers of an image on somebody else's: the base's as they are, one with
+/// whiteouts for what is gone of it, and the profile's.
+///
+/// # Errors
+/// [`Kind::Usage`] where the profile allows too few; when a layer cannot be written.
+pub fn over_base(
+    store: &Store,
+    profile: &Profile,
+    base: &Base,
+    composed: &Composed,
+    compression: Compression,
+    threads: usize,
+) -> Result<Vec<Layer>> {
+    let mut layers: Vec<Layer> = base
+        .layers
+        .iter()
+        .map(|blob| Layer {
+            blob: blob.clone(),
+            reused: true,
+        })
+        .collect();
+    let gone: BTreeSet<TreePath> = composed.gone(&base.tree).cloned().collect();
+    let taken = layers.len() + usize::from(!gone.is_empty());
+    let plan = layer::plan(&composed.added, &BTreeMap::new(), layer::plan::MAX_LIMIT)?;
+    enough(profile, taken, taken + plan.layers.len())?;
+    if !gone.is_empty() {
+        let folders = folders(&base.tree, &gone);
+        let key = serde_json::json!({
+            "format": FORMAT, "gone": gone, "folders": folders,
+            "compression": compression.to_string(),
+        });
+        let key = Digest::of(key.to_string().as_bytes());
+        layers.push(cached(store, &key, || {
+            layer::make_whiteouts(store, REMOVED, &folders, &gone, compression)
+        })?);
+    }
+    for planned in &plan.layers {
+        let key = layer::key(&composed.added, planned, compression)?;
+        layers.push(cached(store, &key, || {
+            layer::make(store, planned, &composed.added, compression, threads)
+        })?);
+    }
+    Ok(layers)
+}
+
+/// The folders above what is gone, as the base has them.
+fn folders(base: &Tree, gone: &BTreeSet<TreePath>) -> Tree {
+    let mut folders = Tree::default();
+    for path in gone {
+        let mut above = path.parent();
+        while let Some(folder) = above {
+            above = folder.parent();
+            if let Some(entry) = base.entries.get(&folder) {
+                let entry = Entry {
+                    component: REMOVED.into(),
+                    ..entry.clone()
+                };
+                folders.entries.insert(folder, entry);
+            }
+        }
+    }
+    folders
+}
+
+/// Refuses an image of more layers than the profile allows; `base` of them are given.
+fn enough(profile: &Profile, base: usize, needed: usize) -> Result<()> {
+    let limit = usize::from(profile.image.layers);
+    if needed <= limit {
+        return Ok(());
+    }
+    let message = format!(
+        "{limit} layers are too few for this image, which needs {needed}: {base} are the base's"
+    );
+    let most = layer::plan::MAX_LIMIT;
+    let hint = match needed <= most {
+        true => format!(
+            "set `layers = {needed}` in `[image]`, or more: {most} is the most that there can be"
+        ),
+        false => format!("no image has more than {most}: choose a base of fewer layers"),
+    };
+    let error = Error::new(Kind::Usage, message).hint(hint);
+    let place = profile.place(&["image", "layers"], None);
+    let place = place.or_else(|| profile.place(&["base", "image", "reference"], None));
+    Err(match place {
+        Some(place) => error.at(place),
+        None => error,
+    })
 }
 
 /// How many layers of an image are not the root's: the configuration, and one for

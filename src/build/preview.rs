@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{compose, layers, programs, root};
+use super::{base, compose, layers, programs, root};
+use crate::check::subject::Seen;
 use crate::compat::Version;
 use crate::digest::Digest;
 use crate::error::Result;
@@ -24,6 +25,10 @@ pub struct Preview {
     pub texts: BTreeMap<TreePath, String>,
     /// The versions that are pinned.
     pub components: Components,
+    /// What was seen in files of somebody else's image that is the root.
+    pub seen: BTreeMap<TreePath, Seen>,
+    /// The labels of such an image.
+    pub labels: BTreeMap<String, String>,
     /// Whether the root and the releases are in it.
     pub whole: bool,
 }
@@ -40,11 +45,12 @@ pub fn preview(
     pinned: Option<&Pinned>,
     containerd: Option<Version>,
 ) -> Result<Preview> {
-    let mut components = Components::find(profile, |name| {
-        let mut packages = pinned?.package.iter();
-        let package = packages.find(|package| package.name == name)?;
-        Some(&package.version)
-    });
+    let mut components = Components::find(profile, |name| pinned?.version_of(name));
+    let base = pinned.and_then(|pinned| pinned.base.as_ref());
+    let base = base.and_then(|base| base::recorded(store, base));
+    if let Some(base) = &base {
+        components = base.components(profile, components);
+    }
     let mut fetched = true;
     if let Some(pinned) = pinned {
         let known = programs::known(store, pinned)?;
@@ -52,10 +58,17 @@ pub fn preview(
         components = components.with(known.unwrap_or_else(|| programs::outlines(pinned)));
     }
     components.containerd = containerd.or(components.containerd);
-    let made = match pinned {
-        Some(pinned) if profile.debian.is_some() && fetched => {
+    let (mut seen, mut labels) = (BTreeMap::new(), BTreeMap::new());
+    let made = match (pinned, base) {
+        (Some(_), Some(base)) if fetched => {
+            seen = base.seen;
+            labels = base.inherited.labels();
+            Some((base.tree, base.texts))
+        }
+        (Some(pinned), None) if profile.debian.is_some() && fetched => {
             let reserved = layers::reserved(profile, pinned)?;
-            root::job(store, profile, architecture, pinned, reserved, 1)?.recorded(store)
+            let job = root::job(store, profile, architecture, pinned, reserved, 1)?;
+            job.recorded(store).map(|root| (root.tree, root.texts))
         }
         _ => None,
     };
@@ -64,12 +77,15 @@ pub fn preview(
         let facts = RootFacts::new(tree, texts);
         node::configure(profile, architecture, &components, &facts, &looking)
     };
-    let Some(made) = made else {
+    let Some((tree, texts)) = made else {
         // What only a root can tell is left out.
         let mut profile = profile.clone();
         profile.units = Default::default();
         profile.users.clear();
         profile.authorities.clear();
+        if let Some(base) = &mut profile.base_image {
+            base.remove.clear();
+        }
         profile.pause.preload = None;
         profile.cni.plugins = None;
         if components.containerd.is_none() {
@@ -90,15 +106,20 @@ pub fn preview(
             },
             texts: BTreeMap::new(),
             components,
+            seen,
+            labels,
             whole: false,
         });
     };
-    let configuration = configure(profile, &made.tree, &made.texts)?;
-    let composed = compose::compose(&made.tree, configuration.entries, &configuration.removed)?;
+    let configuration = configure(profile, &tree, &texts)?;
+    let composed = compose::compose(&tree, configuration.entries, &configuration.removed)?;
+    seen.retain(|path, _| !composed.dropped.contains(path));
     Ok(Preview {
-        tree: composed.over(made.tree),
-        texts: made.texts,
+        tree: composed.over(tree),
+        texts,
         components,
+        seen,
+        labels,
         whole: true,
     })
 }

@@ -1,5 +1,6 @@
 //! The rules, one file for each family.
 
+mod bootc;
 mod cni;
 mod cri;
 mod crictl;
@@ -15,7 +16,7 @@ mod sandbox;
 use super::rule::Rule;
 
 /// The families: what they are about, and their rules.
-pub const FAMILIES: [(&str, &[Rule]); 11] = [
+pub const FAMILIES: [(&str, &[Rule]); 12] = [
     ("containerd's CRI", cri::RULES),
     ("The sandbox image", sandbox::RULES),
     ("Preloaded images", images::RULES),
@@ -27,6 +28,7 @@ pub const FAMILIES: [(&str, &[Rule]); 11] = [
     ("Docker", docker::RULES),
     ("The node", node::RULES),
     ("Hygiene", hygiene::RULES),
+    ("Images for bootc", bootc::RULES),
 ];
 
 /// Every rule, in the order of the catalogue.

@@ -12,8 +12,6 @@ mod images;
 pub mod look;
 pub mod loose;
 pub mod program;
-mod rpm;
-mod sqlite;
 mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +19,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 
 use crate::compat::Version;
-use crate::source::debian::root::status;
 use crate::tree::{Content, Entry, Node, Tree, TreePath};
 
 pub use self::images::ImageName;
@@ -151,7 +148,6 @@ impl Subject {
                 let shown = format!("/{path}");
                 self.add_text(path, shown, text);
             }
-            Seen::Dpkg(text) => self.packages.extend(status::installed(&text)),
             Seen::Packages(packages) => self.packages.extend(packages),
             Seen::Program(info) => {
                 self.programs.insert(path, info);
@@ -263,12 +259,13 @@ impl Subject {
     /// Why the root is read-only while the node runs; none if nothing says so.
     #[must_use]
     pub fn read_only(&self) -> Option<ReadOnly> {
-        if self.names(crate::node::SETTINGS_PATH) {
-            return Some(ReadOnly::Nodelith);
-        }
+        // Also where it is one of ours: then bootc installs and boots it.
         let labelled = self.labels.get("containers.bootc").map(String::as_str);
         if labelled == Some("1") || self.names("usr/lib/ostree/prepare-root.conf") {
             return Some(ReadOnly::Bootc);
+        }
+        if self.names(crate::node::SETTINGS_PATH) {
+            return Some(ReadOnly::Nodelith);
         }
         let fstab = self.text("etc/fstab").is_some_and(|text| {
             text.text.lines().any(|line| {

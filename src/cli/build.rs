@@ -16,6 +16,7 @@ use crate::profile::Profile;
 use crate::profile::file;
 use crate::report::{Table, human_bytes};
 use crate::sandbox::{self, Mode};
+use crate::tree::TreePath;
 
 pub(super) fn run(context: &Context, arguments: &Build) -> Result<Outcome> {
     let profile = Profile::load(&arguments.subject.profile)?;
@@ -118,6 +119,23 @@ struct Summary<'a> {
     outcomes: &'a [(&'a str, build::Outcome)],
 }
 
+/// Paths named in a message; there may be more.
+const MOST_NAMED: usize = 10;
+
+/// What became of paths of the base.
+fn told(what: &str, paths: &[TreePath]) -> String {
+    if paths.is_empty() {
+        return String::new();
+    }
+    let named: Vec<_> = paths.iter().take(MOST_NAMED).collect();
+    let named: Vec<_> = named.iter().map(|path| format!("/{path}")).collect();
+    let more = match paths.len().saturating_sub(MOST_NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{what} of the base: {}{more}\n", named.join(", "))
+}
+
 impl Summary<'_> {
     fn text(&self) -> String {
         let output = self.output.display();
@@ -149,6 +167,10 @@ impl Summary<'_> {
             ]);
             text.push_str(&table.render());
             text.push('\n');
+            if let Some(over) = &outcome.over {
+                text.push_str(&told("replaced", &over.replaced));
+                text.push_str(&told("removed", &over.removed));
+            }
         }
         format!("{text}\n{output}\n{}", self.digest)
     }
@@ -170,10 +192,14 @@ impl Summary<'_> {
                         })
                     })
                     .collect();
-                json!({
+                let mut image = json!({
                     "architecture": architecture, "digest": outcome.image.manifest.digest,
                     "unchanged": outcome.unchanged, "layers": layers,
-                })
+                });
+                if let Some(over) = &outcome.over {
+                    image["base"] = json!({"replaced": over.replaced, "removed": over.removed});
+                }
+                image
             })
             .collect();
         json!({

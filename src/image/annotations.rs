@@ -40,6 +40,10 @@ pub const CREATED: &str = "org.opencontainers.image.created";
 pub const TITLE: &str = "org.opencontainers.image.title";
 /// What the image is, in words, on manifests.
 pub const DESCRIPTION: &str = "org.opencontainers.image.description";
+/// The full reference of the image that this one is made on, on manifests.
+pub const BASE_NAME: &str = "org.opencontainers.image.base.name";
+/// The digest of the manifest of the image that this one is made on, on manifests.
+pub const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
 /// The image's version, on manifests.
 pub const VERSION: &str = "org.opencontainers.image.version";
 

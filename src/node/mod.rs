@@ -11,6 +11,8 @@
 //! Where systemd reads a folder below /usr/lib as well as one below /etc, ours
 //! goes below /usr/lib, which no kept state of a node can shadow.
 
+mod base;
+mod bootc;
 mod certificates;
 mod cni;
 mod components;
@@ -200,6 +202,7 @@ pub fn configure(
 ) -> Result<Configuration> {
     let mut draft = Draft::new(profile, facts, local);
     draft.set("architecture", architecture);
+    base::configure(&mut draft)?;
     system::configure(&mut draft);
     let accounts = users::configure(&mut draft)?;
     certificates::configure(&mut draft)?;
@@ -216,6 +219,7 @@ pub fn configure(
     containerd::hosts(&mut draft, components);
     // Last: units may have been given as files.
     units::configure(&mut draft)?;
+    bootc::configure(&mut draft);
     Ok(draft.finish())
 }
 

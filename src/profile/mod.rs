@@ -24,4 +24,6 @@ mod tests;
 
 pub use releases::ReleaseChoice;
 
-pub use model::{DebianSettings, ExcludeSettings, ImageSettings, KubernetesSettings, Profile};
+pub use model::{
+    BaseImageSettings, DebianSettings, ExcludeSettings, ImageSettings, KubernetesSettings, Profile,
+};

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod bootc;
 mod builds;
 #[path = "../common/mod.rs"]
 mod common;
