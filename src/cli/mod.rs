@@ -8,6 +8,7 @@ mod check;
 mod diff;
 mod export;
 mod failure;
+mod import;
 mod init;
 mod lock;
 mod manual;
@@ -91,6 +92,7 @@ fn run(context: &Context, verb: Verb) -> Result<Outcome> {
         Verb::Pull(arguments) => pull::run(context, &arguments),
         Verb::Versions(arguments) => versions::run(context, &arguments),
         Verb::Init(arguments) => init::run(context, &arguments),
+        Verb::Import(arguments) => import::run(context, &arguments),
         Verb::Schema => init::print_schema(),
         Verb::Store(arguments) => store::run(context, &arguments),
         Verb::Completions(arguments) => manual::completions(&arguments),
