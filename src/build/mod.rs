@@ -4,6 +4,7 @@
 //! unchanged?   the same profile and lock led to an image whose blobs are all there: done
 //! programs     releases → the programs in them
 //! root         packages → unpacked, configured, packed, once for each set (sandbox)
+//! closures     store paths, verified, over the root or as the root
 //! compose      the profile's own entries over the root (pure)
 //! layers       the root's layers as they are, or without what was replaced; the profile's
 //! image        configuration and manifest
@@ -14,11 +15,13 @@ pub mod excludes;
 mod files;
 mod findings;
 pub mod layers;
+mod nix;
 pub mod pause;
 pub mod preview;
 pub mod programs;
 mod root;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -38,6 +41,7 @@ use crate::report::Report;
 use crate::sandbox::Mode;
 use crate::source::debian::archive::mirror::Mirrors;
 use crate::source::fetch::Fetcher;
+use crate::source::nix::StoreRoot;
 use crate::source::release::Provider;
 use crate::store::Store;
 use crate::tree::{Content, Entry, FIXED_TIME, Node};
@@ -58,6 +62,8 @@ pub struct Builder<'a> {
     pub mirrors: &'a dyn Fn() -> Result<Mirrors>,
     /// Brings releases.
     pub releases: &'a Provider<'a>,
+    /// Where the Nix store is.
+    pub nix_root: &'a StoreRoot,
     /// How package scripts are run.
     pub sandbox: Mode,
     /// How many threads to use.
@@ -118,11 +124,16 @@ impl Builder<'_> {
             profile,
             &components.clone().with(programs::outlines(pinned)),
         )?;
-        let reserved = layers::reserved(profile, pinned)?;
+        let reserved = layers::Shares::of(profile, pinned)?.reserved();
         let components = components.with(self.programs(pinned, architecture)?);
-        let (root, new) = self.root(profile, architecture, pinned, reserved)?;
-        let facts = RootFacts::new(&root.tree, &root.texts);
-        let files = PinnedFiles::new(self.store, files, &root.tree, architecture);
+        let (mut root, new) = self.root(profile, architecture, pinned, reserved)?;
+        let mut closures = self.closures(profile, pinned, &mut root)?;
+        let whole = match &closures {
+            Some(closures) => Cow::Owned(closures.over(root.tree.clone())),
+            None => Cow::Borrowed(&root.tree),
+        };
+        let facts = RootFacts::new(&whole, &root.texts);
+        let files = PinnedFiles::new(self.store, files, &whole, architecture);
         let mut configuration =
             node::configure(profile, architecture, &components, &facts, &files)?;
         for warning in &configuration.warnings {
@@ -130,7 +141,11 @@ impl Builder<'_> {
         }
         let settings = settings(&configuration)?;
         configuration.entries.insert(SETTINGS_PATH.into(), settings);
-        let composed = compose::compose(&root.tree, configuration.entries, &configuration.removed)?;
+        let own = compose::compose(&whole, configuration.entries, &configuration.removed)?;
+        let composed = match &mut closures {
+            Some(closures) => Cow::Owned(closures.under(&own, &root.tree)?),
+            None => Cow::Borrowed(&own),
+        };
         let accepted = findings::check(
             self,
             &findings::Made {
@@ -144,11 +159,15 @@ impl Builder<'_> {
         let task = self.report.task("layers", None, crate::report::Unit::Bytes);
         let layers = layers::layers(
             self.store,
-            &root,
-            &new,
-            &composed,
+            &layers::Parts {
+                root: &root,
+                new: &new,
+                dropped: &composed.dropped,
+                closures: closures.as_ref(),
+                own: &own.added,
+            },
+            &layers::Shares::of(profile, pinned)?,
             compression,
-            usize::from(profile.image.layers),
             self.threads,
         )?;
         let made = layers.iter().filter(|layer| !layer.reused).count();

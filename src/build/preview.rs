@@ -54,7 +54,7 @@ pub fn preview(
     components.containerd = containerd.or(components.containerd);
     let made = match pinned {
         Some(pinned) if profile.debian.is_some() && fetched => {
-            let reserved = layers::reserved(profile, pinned)?;
+            let reserved = layers::Shares::of(profile, pinned)?.reserved();
             root::job(store, profile, architecture, pinned, reserved, 1)?.recorded(store)
         }
         _ => None,

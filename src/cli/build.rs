@@ -49,6 +49,7 @@ pub(super) fn run(context: &Context, arguments: &Build) -> Result<Outcome> {
         fetcher: &setting.fetcher,
         mirrors: &mirrors,
         releases: &releases,
+        nix_root: &setting.nix_root,
         sandbox: mode(arguments.sandbox),
         threads: context.threads(),
         accept_findings: arguments.accept_findings.as_deref(),

@@ -15,6 +15,7 @@ use crate::profile::explain::nearest;
 use crate::report::{Report, Unit};
 use crate::source::debian::archive::mirror::{MAIN, MirrorOptions, Mirrors, Named, SECURITY};
 use crate::source::fetch::{Download, FetchOptions, Fetcher};
+use crate::source::nix::StoreRoot;
 use crate::source::release::{self, Builtin, LocalReleases, Provider, Releases};
 use crate::store::Store;
 
@@ -26,6 +27,7 @@ pub(super) struct Setting<'a> {
     pub fetcher: Fetcher,
     pub releases: Releases,
     pub builtin: Builtin,
+    pub nix_root: StoreRoot,
     local: LocalReleases,
     sources: &'a Sources,
 }
@@ -64,6 +66,7 @@ impl<'a> Setting<'a> {
             fetcher: Fetcher::new(store.clone(), context.report.clone(), options),
             releases,
             builtin: Builtin::installed(),
+            nix_root: sources.nix_root.clone().map_or_else(StoreRoot::default, StoreRoot),
             local,
             sources,
         })
@@ -172,6 +175,7 @@ impl<'a> Setting<'a> {
                 lock.architecture.insert((*architecture).to_owned(), pinned);
             } else if let Some(pinned) = lock.architecture.get_mut(*architecture) {
                 self.renew_files(pinned, &path, locked)?;
+                self.renew_closures(architecture, pinned, &path, locked)?;
                 let provider = self.provider()?;
                 provider.take_local(&pinned.component, architecture)?;
             }
@@ -208,10 +212,30 @@ impl<'a> Setting<'a> {
             fetcher: &self.fetcher,
             mirrors,
             releases,
+            nix_root: &self.nix_root,
             keyring: &self.sources.keyring,
             ignore_valid_until: self.sources.ignore_valid_until,
             now: Timestamp::now(),
         }
+    }
+
+    /// Pins closures anew that are others since the lock was made.
+    fn renew_closures(
+        &self,
+        architecture: &str,
+        pinned: &mut Pinned,
+        path: &Path,
+        locked: bool,
+    ) -> Result<()> {
+        let closures = lock::renewed(&self.nix_root, self.profile, architecture, &pinned.nix)?;
+        if closures == pinned.nix {
+            return Ok(());
+        }
+        if locked {
+            return Err(not_locked(path, true));
+        }
+        pinned.nix = closures;
+        Ok(())
     }
 
     /// Pins local files anew that changed since the lock was made.

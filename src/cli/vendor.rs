@@ -41,6 +41,7 @@ pub(super) fn run(context: &Context, arguments: &Vendor) -> Result<Outcome> {
         fetcher: &setting.fetcher,
         mirrors: &mirrors,
         releases: &releases,
+        nix_root: &setting.nix_root,
         sandbox: Mode::Auto,
         threads: context.threads(),
         accept_findings: None,

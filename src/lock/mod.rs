@@ -9,6 +9,7 @@
 mod change;
 mod components;
 mod files;
+mod nix;
 mod outdated;
 mod resolve;
 
@@ -27,6 +28,7 @@ use crate::store;
 pub use crate::source::release::Component;
 pub use change::{Change, changes};
 pub use files::{local_files, verify_files};
+pub use nix::{PinnedClosure, PinnedPath, closures, renewed};
 pub use outdated::{Newer, outdated, outdated_releases};
 pub use resolve::{Keep, Resolver, selection};
 
@@ -59,6 +61,9 @@ pub struct Pinned {
     /// Every release that the profile takes, sorted by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub component: Vec<Component>,
+    /// Every closure that the profile takes, in its order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nix: Vec<PinnedClosure>,
     /// Every local file that the profile names, sorted by path.
     #[serde(default)]
     pub file: Vec<PinnedFile>,
@@ -230,6 +235,7 @@ mod tests {
                 digest: Digest::of(b"kubelet"),
                 size: None,
             }],
+            nix: Vec::new(),
             file: Vec::new(),
         };
         lock.architecture.insert("amd64".into(), pinned);

@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{LOCAL, Lock, Package, Pinned, Release, components, files};
+use super::{LOCAL, Lock, Package, Pinned, Release, components, files, nix};
 use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Result};
 use crate::profile::value::LocalFile;
@@ -20,6 +20,7 @@ use crate::source::debian::choice::package::Package as Candidate;
 use crate::source::debian::choice::solve::{self, Request};
 use crate::source::debian::root::deb::Deb;
 use crate::source::fetch::{Download, Fetcher};
+use crate::source::nix::StoreRoot;
 use crate::source::release::Provider;
 use crate::store::Store;
 
@@ -46,6 +47,8 @@ pub struct Resolver<'a> {
     pub mirrors: &'a Mirrors,
     /// Where releases are.
     pub releases: &'a Provider<'a>,
+    /// Where the Nix store is.
+    pub nix_root: &'a StoreRoot,
     /// Keyring files that replace the host's.
     pub keyring: &'a [PathBuf],
     /// Whether releases past their `Valid-Until` are accepted.
@@ -66,6 +69,9 @@ impl Resolver<'_> {
         before: Option<&Pinned>,
         keep: &Keep,
     ) -> Result<Pinned> {
+        if !profile.nix.is_empty() && profile.debian.is_none() && profile.base_image.is_none() {
+            return self.without_packages(profile, architecture, before, keep);
+        }
         let debian = debian(profile)?;
         let locked = before.map_or(&[][..], |before| &before.component);
         let component = components::components(self.releases, profile, architecture, locked, keep)?;
@@ -91,6 +97,27 @@ impl Resolver<'_> {
             release: release.into_iter().map(|(release, _)| release).collect(),
             package,
             component,
+            nix: nix::closures(self.nix_root, profile, architecture)?,
+            file: files::local_files(&profile.local_files())?,
+        })
+    }
+
+    /// Resolves a profile whose root is closures of Nix: no archive is asked.
+    fn without_packages(
+        &self,
+        profile: &Profile,
+        architecture: &str,
+        before: Option<&Pinned>,
+        keep: &Keep,
+    ) -> Result<Pinned> {
+        let locked = before.map_or(&[][..], |before| &before.component);
+        Ok(Pinned {
+            selection: selection(profile, architecture),
+            source_date_epoch: epoch(&[]),
+            release: Vec::new(),
+            package: Vec::new(),
+            component: components::components(self.releases, profile, architecture, locked, keep)?,
+            nix: nix::closures(self.nix_root, profile, architecture)?,
             file: files::local_files(&profile.local_files())?,
         })
     }

@@ -2,4 +2,5 @@
 
 pub mod debian;
 pub mod fetch;
+pub mod nix;
 pub mod release;
