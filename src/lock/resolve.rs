@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{LOCAL, Lock, Package, Pinned, Release, components, files, nix};
+use super::{LOCAL, Lock, Package, Pinned, Release, components, files, images, nix};
 use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Result};
 use crate::profile::value::LocalFile;
@@ -21,6 +21,7 @@ use crate::source::debian::choice::solve::{self, Request};
 use crate::source::debian::root::deb::Deb;
 use crate::source::fetch::{Download, Fetcher};
 use crate::source::nix::StoreRoot;
+use crate::source::oci::Images;
 use crate::source::release::Provider;
 use crate::store::Store;
 
@@ -49,6 +50,8 @@ pub struct Resolver<'a> {
     pub releases: &'a Provider<'a>,
     /// Where the Nix store is.
     pub nix_root: &'a StoreRoot,
+    /// Where images are.
+    pub images: &'a Images<'a>,
     /// Keyring files that replace the host's.
     pub keyring: &'a [PathBuf],
     /// Whether releases past their `Valid-Until` are accepted.
@@ -69,12 +72,36 @@ impl Resolver<'_> {
         before: Option<&Pinned>,
         keep: &Keep,
     ) -> Result<Pinned> {
-        if !profile.nix.is_empty() && profile.debian.is_none() && profile.base_image.is_none() {
-            return self.without_packages(profile, architecture, before, keep);
-        }
-        let debian = debian(profile)?;
         let locked = before.map_or(&[][..], |before| &before.component);
         let component = components::components(self.releases, profile, architecture, locked, keep)?;
+        let locked = before.map_or(&[][..], |before| &before.image);
+        let image = images::pin_images(self.images, profile, architecture, locked, keep)?;
+        // Where closures are the root, no archive is asked.
+        let (package, release) = match &profile.debian {
+            None if !profile.nix.is_empty() => (Vec::new(), Vec::new()),
+            _ => self.packages(profile, architecture, before, keep)?,
+        };
+        Ok(Pinned {
+            selection: selection(profile, architecture),
+            source_date_epoch: epoch(&release),
+            release: release.into_iter().map(|(release, _)| release).collect(),
+            package,
+            component,
+            image,
+            nix: nix::closures(self.nix_root, profile, architecture)?,
+            file: files::local_files(&profile.local_files())?,
+        })
+    }
+
+    /// Chooses the packages of `profile`, from these releases.
+    fn packages(
+        &self,
+        profile: &Profile,
+        architecture: &str,
+        before: Option<&Pinned>,
+        keep: &Keep,
+    ) -> Result<(Vec<Package>, Vec<(Release, Timestamp)>)> {
+        let debian = debian(profile)?;
         let (mut universe, release) = self.universe(profile, architecture)?;
         let locals = self.add_local_packages(&mut universe, debian)?;
         if let Some(before) = before {
@@ -91,35 +118,7 @@ impl Resolver<'_> {
             .map(|candidate| pin(candidate, &locals))
             .collect::<Result<Vec<_>>>()?;
         package.sort_by(|a, b| (&a.name, &a.architecture).cmp(&(&b.name, &b.architecture)));
-        Ok(Pinned {
-            selection: selection(profile, architecture),
-            source_date_epoch: epoch(&release),
-            release: release.into_iter().map(|(release, _)| release).collect(),
-            package,
-            component,
-            nix: nix::closures(self.nix_root, profile, architecture)?,
-            file: files::local_files(&profile.local_files())?,
-        })
-    }
-
-    /// Resolves a profile whose root is closures of Nix: no archive is asked.
-    fn without_packages(
-        &self,
-        profile: &Profile,
-        architecture: &str,
-        before: Option<&Pinned>,
-        keep: &Keep,
-    ) -> Result<Pinned> {
-        let locked = before.map_or(&[][..], |before| &before.component);
-        Ok(Pinned {
-            selection: selection(profile, architecture),
-            source_date_epoch: epoch(&[]),
-            release: Vec::new(),
-            package: Vec::new(),
-            component: components::components(self.releases, profile, architecture, locked, keep)?,
-            nix: nix::closures(self.nix_root, profile, architecture)?,
-            file: files::local_files(&profile.local_files())?,
-        })
+        Ok((package, release))
     }
 
     /// Everything that the profile's archives hold for `architecture`, and their releases.
@@ -351,8 +350,11 @@ fn released<'a>(
         )
     };
     let locked: BTreeSet<&str> = before.package.iter().map(|one| one.name.as_str()).collect();
-    let component = |name: &str| before.component.iter().any(|one| one.name == name);
-    let names = names.iter().filter(|name| !component(name));
+    let other = |name: &str| {
+        let component = before.component.iter().any(|one| one.name == name);
+        component || before.image.iter().any(|one| one.reference == name)
+    };
+    let names = names.iter().filter(|name| !other(name));
     if let Some(unknown) = names.clone().find(|name| !locked.contains(name.as_str())) {
         return Err(
             Error::new(Kind::Usage, format!("`{unknown}` is not in the lock"))

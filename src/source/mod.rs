@@ -3,4 +3,5 @@
 pub mod debian;
 pub mod fetch;
 pub mod nix;
+pub mod oci;
 pub mod release;
