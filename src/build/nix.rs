@@ -13,7 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::layer::{self, Plan};
 use crate::lock::Pinned;
 use crate::profile::Profile;
-use crate::profile::file::{NixClosure, NixPermission};
+use crate::profile::file::{CopyToRoot, NixClosure, NixPermission};
 use crate::report::{Unit, counted};
 use crate::source::debian::root::Root;
 use crate::source::nix::{self, Permission, Placed, Placing, Pool, StorePath};
@@ -47,7 +47,9 @@ impl Builder<'_> {
         let folder = folder(&paths)?;
         let total = paths.values().map(|info| info.nar_size).sum();
         let task = self.report.task("verifying", Some(total), Unit::Bytes);
-        let read = nix::read(self.store, self.nix_root, &paths, &|size| task.advance(size))?;
+        let read = nix::read(self.store, self.nix_root, &paths, &|size| {
+            task.advance(size)
+        })?;
         task.finish(&counted(paths.len(), "store path"));
         let text = |path: &TreePath, content: &_| layer::read_file(self.store, path, content);
         let placed = nix::place(&placings, read, &root.tree, &text)?;
@@ -94,9 +96,13 @@ impl Closures {
     /// # Errors
     /// [`Kind::Usage`] when a path of the store was replaced.
     pub(super) fn under(&mut self, own: &Composed, root: &Tree) -> Result<Composed> {
-        let stored = own.dropped.iter().find(|path| path.is_within(self.folder.as_bytes()));
+        let stored = own
+            .dropped
+            .iter()
+            .find(|path| path.is_within(self.folder.as_bytes()));
         if let Some(path) = stored {
-            let message = format!("the profile replaces or removes `/{path}`, which is in the Nix store");
+            let message =
+                format!("the profile replaces or removes `/{path}`, which is in the Nix store");
             return Err(Error::new(Kind::Usage, message)
                 .hint("change it in Nix; what is in a store is what its hash says"));
         }
@@ -105,7 +111,10 @@ impl Closures {
         }
         let mut both = self.composed.clone();
         both.added.entries.extend(own.added.entries.clone());
-        let of_root = own.dropped.iter().filter(|path| root.entries.contains_key(*path));
+        let of_root = own
+            .dropped
+            .iter()
+            .filter(|path| root.entries.contains_key(*path));
         both.dropped.extend(of_root.cloned());
         Ok(both)
     }
@@ -154,11 +163,21 @@ fn placing(wanted: &NixClosure, pinned: &Pinned) -> Result<Placing> {
         let message = format!("the closure `{}` is not in the lock", wanted.name);
         Error::new(Kind::Resolve, message).hint("renew the lock with `nodelith lock`")
     })?;
+    let closure = pinned.closure()?;
+    let copy_to_root = match &wanted.copy_to_root {
+        CopyToRoot::Roots(true) => closure.roots.clone(),
+        CopyToRoot::Roots(false) => BTreeSet::new(),
+        CopyToRoot::Paths(paths) => {
+            let paths = paths.iter().map(|path| StorePath::parse(path));
+            let paths: Result<_, String> = paths.collect();
+            paths.map_err(|why| Error::new(Kind::Usage, why))?
+        }
+    };
     Ok(Placing {
         name: wanted.name.to_string(),
-        closure: pinned.closure()?,
+        closure,
         system: wanted.system,
-        copy_to_root: wanted.copy_to_root,
+        copy_to_root,
         permissions: wanted.perms.iter().map(permission).collect::<Result<_>>()?,
         layers: wanted.layers.map(|layers| usize::from(layers.get())),
     })

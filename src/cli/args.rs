@@ -87,6 +87,9 @@ pub enum Verb {
     Completions(Completions),
     /// Write the manual pages into a folder
     Man(Man),
+    /// Build what a derivation of `nix/` asks for; run by Nix alone
+    #[command(hide = true)]
+    NixBuilder,
 }
 
 /// Where packages, releases and images come from.

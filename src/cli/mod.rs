@@ -11,6 +11,7 @@ mod failure;
 mod init;
 mod lock;
 mod manual;
+mod nix_builder;
 mod pull;
 mod push;
 mod registry;
@@ -95,6 +96,7 @@ fn run(context: &Context, verb: Verb) -> Result<Outcome> {
         Verb::Store(arguments) => store::run(context, &arguments),
         Verb::Completions(arguments) => manual::completions(&arguments),
         Verb::Man(arguments) => manual::pages(&arguments),
+        Verb::NixBuilder => nix_builder::run(context),
     }
 }
 

@@ -83,7 +83,10 @@ impl<'a> Setting<'a> {
             fetcher: Fetcher::new(store.clone(), context.report.clone(), options),
             releases,
             builtin: Builtin::installed(),
-            nix_root: sources.nix_root.clone().map_or_else(StoreRoot::default, StoreRoot),
+            nix_root: sources
+                .nix_root
+                .clone()
+                .map_or_else(StoreRoot::default, StoreRoot),
             local,
             sources,
         })
@@ -121,8 +124,11 @@ impl<'a> Setting<'a> {
         })
     }
 
-    /// Where the archives are.
+    /// Where the archives are: nowhere, for a root that is of none.
     pub fn mirrors(&self) -> Result<Mirrors> {
+        if self.profile.debian.is_none() {
+            return Ok(Mirrors::default());
+        }
         let debian = self.profile.debian.as_ref();
         let repositories = debian.iter().flat_map(|debian| &debian.repositories);
         let mut options = MirrorOptions {

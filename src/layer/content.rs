@@ -145,7 +145,8 @@ pub fn open(path: &Path) -> Result<File> {
 
 fn changed(path: &Path) -> Error {
     let message = format!("`{}` changed after it was verified", path.display());
-    Error::new(Kind::Verify, message).hint("something writes to it: run the same again when it is done")
+    Error::new(Kind::Verify, message)
+        .hint("something writes to it: run the same again when it is done")
 }
 
 /// Hashes what is read through it.

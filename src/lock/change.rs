@@ -41,7 +41,9 @@ pub fn changes(before: Option<&Pinned>, after: &Pinned) -> Vec<Change> {
         }
     }
     let closures = compare(
-        &before.map(|before| nix::roots(&before.nix)).unwrap_or_default(),
+        &before
+            .map(|before| nix::roots(&before.nix))
+            .unwrap_or_default(),
         &nix::roots(&after.nix),
     );
     let files = compare(

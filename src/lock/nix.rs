@@ -122,7 +122,10 @@ impl PinnedClosure {
         }
         let mut closure = Closure::new(graph, None).map_err(|error| broken(error.message()))?;
         closure.roots = self.root.iter().cloned().collect();
-        let missing = self.root.iter().find(|root| !closure.graph.paths.contains_key(root));
+        let missing = self
+            .root
+            .iter()
+            .find(|root| !closure.graph.paths.contains_key(root));
         match missing {
             Some(root) => Err(broken(format!("it has no `{root}`"))),
             None => Ok(closure),
@@ -137,7 +140,10 @@ fn resolve(root: &StoreRoot, wanted: &NixClosure, architecture: &str) -> Result<
             Closure::new(nix::query(root, &path)?, Some(&path))
         }
         (None, Some(graph)) => Closure::new(Graph::read(&on_disk(graph, architecture))?, None),
-        (None, None) => Err(Error::new(Kind::Usage, "a closure needs a `path` or a `graph`")),
+        (None, None) => Err(Error::new(
+            Kind::Usage,
+            "a closure needs a `path` or a `graph`",
+        )),
     }
 }
 
@@ -152,7 +158,11 @@ fn pin(name: &str, closure: &Closure) -> PinnedClosure {
         path: path.clone(),
         nar_hash: info.nar_hash,
         nar_size: info.nar_size,
-        references: info.references.iter().map(|one| one.base().to_owned()).collect(),
+        references: info
+            .references
+            .iter()
+            .map(|one| one.base().to_owned())
+            .collect(),
     });
     PinnedClosure {
         name: name.to_owned(),
@@ -168,5 +178,7 @@ pub(super) fn roots(pinned: &[PinnedClosure]) -> BTreeMap<String, String> {
         bases.into_iter().collect::<Vec<_>>().join(" ")
     };
     let closures = pinned.iter();
-    closures.map(|one| (format!("nix {}", one.name), bases(one))).collect()
+    closures
+        .map(|one| (format!("nix {}", one.name), bases(one)))
+        .collect()
 }

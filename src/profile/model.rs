@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::document::Document;
 use super::file::{
     Architecture, Authority, BaseImage, Cni, Compression, Containerd, Crictl, Debian, File, Kernel,
-    Kubelet, Locales, Modules, NixClosure, Pause, Preload, ProfileFile, Proxy, ReleaseSource, Repository, Role,
-    Runc, Units, User,
+    Kubelet, Locales, Modules, NixClosure, Pause, Preload, ProfileFile, Proxy, ReleaseSource,
+    Repository, Role, Runc, Units, User,
 };
 use super::value::{LocalFile, PackageChoice, Scalar, SysctlKey};
 use crate::error::{Error, Kind, Place, Result};
@@ -266,7 +266,10 @@ impl Profile {
             selection["releases"] = releases.iter().map(|one| one.name).collect();
         }
         if !self.nix.is_empty() {
-            let inputs = self.nix.iter().map(|one| json!([one.name, one.path, one.graph]));
+            let inputs = self
+                .nix
+                .iter()
+                .map(|one| json!([one.name, one.path, one.graph]));
             selection["nix"] = inputs.collect();
         }
         selection

@@ -192,13 +192,19 @@ fn closures(closures: &[NixClosure], document: &Document) -> Result<()> {
         };
         if one.path.is_some() == one.graph.is_some() {
             return refuse(
-                format!("the closure `{}` needs just one of `path` and `graph`", one.name),
+                format!(
+                    "the closure `{}` needs just one of `path` and `graph`",
+                    one.name
+                ),
                 "`path` is a store path or a link to one (`result`), `graph` a file that describes the closure",
             );
         }
-        if !one.perms.is_empty() && !one.copy_to_root {
+        if !one.perms.is_empty() && one.copy_to_root.is_nothing() {
             return refuse(
-                format!("`perms` of the closure `{}` has nothing to act on", one.name),
+                format!(
+                    "`perms` of the closure `{}` has nothing to act on",
+                    one.name
+                ),
                 "what is in the store has Nix's own modes; set `copy-to-root`, or take `perms` out",
             );
         }

@@ -105,7 +105,10 @@ fn nix(file: &ProfileFile, refuse: &Refuse<'_>) -> Result<()> {
     };
     if let Some(second) = systems.next() {
         return refuse(
-            &format!("`{}` and `{}` are both the node's system", first.name, second.name),
+            &format!(
+                "`{}` and `{}` are both the node's system",
+                first.name, second.name
+            ),
             "a node has one: take `system` out of the other",
             &["nix", "name"],
             Some(&second.name),
@@ -117,7 +120,10 @@ fn nix(file: &ProfileFile, refuse: &Refuse<'_>) -> Result<()> {
         _ => return Ok(()),
     };
     refuse(
-        &format!("the system `{}` and `{other}` exclude each other", first.name),
+        &format!(
+            "the system `{}` and `{other}` exclude each other",
+            first.name
+        ),
         "a NixOS system is a whole root: keep one, or take `system` out",
         &["nix", "name"],
         Some(&first.name),

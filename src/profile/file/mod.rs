@@ -17,7 +17,7 @@ pub use components::{
     KubeletSource, Pause, Preload, Registry, ReleaseSource, Rlimit, Runc, Streaming,
 };
 pub use debian::{Debian, Exclude, Locales, Repository};
-pub use nix::{NixClosure, NixPermission};
+pub use nix::{CopyToRoot, NixClosure, NixPermission};
 pub use system::{Authority, Certificates, File, Modules, Proxy, Units, User};
 
 use super::merge::{append, grow, merge_fields, replace};

@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use super::Refusal;
 use super::rules::{
     absolute_path, account, all, argument, image_reference, is_letter_digit, is_lower_digit,
-    kubernetes_version, package_choice, registry_host, release, span, ssh_key, starts, store_file, unit_name,
-    url, user_name,
+    kubernetes_version, package_choice, registry_host, release, span, ssh_key, starts, store_file,
+    unit_name, url, user_name,
 };
 
 /// Defines a checked text: its name, what it is called, an example, the pattern

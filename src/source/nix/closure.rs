@@ -37,8 +37,9 @@ impl Closure {
                     }
                     None => format!("the graph does not have `{path}`"),
                 };
-                return Err(Error::new(Kind::Resolve, message)
-                    .hint("a graph has all that is referred to: with `nix path-info`, use `--recursive`"));
+                return Err(Error::new(Kind::Resolve, message).hint(
+                    "a graph has all that is referred to: with `nix path-info`, use `--recursive`",
+                ));
             };
             if reached.insert(path.clone()) {
                 let references = info.references.iter();

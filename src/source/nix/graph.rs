@@ -77,7 +77,9 @@ impl Graph {
         let start = text.find(|c: char| !c.is_whitespace()).unwrap_or(0);
         if text[start..].starts_with(['[', '{']) {
             let value: Value = serde_json::from_str(text).map_err(|error| {
-                let before = text.split_inclusive('\n').take(error.line().saturating_sub(1));
+                let before = text
+                    .split_inclusive('\n')
+                    .take(error.line().saturating_sub(1));
                 let at = before.map(str::len).sum::<usize>() + error.column().saturating_sub(1);
                 refused(&error.to_string(), floor(text, at))
             })?;
@@ -102,7 +104,10 @@ impl Graph {
 
 /// The nearest character at or before a byte.
 fn floor(text: &str, at: usize) -> usize {
-    (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
+    (0..=at.min(text.len()))
+        .rev()
+        .find(|&at| text.is_char_boundary(at))
+        .unwrap_or(0)
 }
 
 /// Where the first thing between backticks stands.

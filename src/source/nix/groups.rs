@@ -59,7 +59,11 @@ pub fn grouping(placings: &[Placing]) -> Vec<Pool> {
     shared.groups.insert(super::place::COMPONENT.into(), own);
     for placing in placings {
         let graph = &placing.closure.graph;
-        let paths: Vec<&StorePath> = graph.paths.keys().filter(|path| seen.insert((*path).clone())).collect();
+        let paths: Vec<&StorePath> = graph
+            .paths
+            .keys()
+            .filter(|path| seen.insert((*path).clone()))
+            .collect();
         let groups = assign(placing, &paths);
         match placing.layers {
             Some(limit) => pools.push(Pool {
@@ -78,7 +82,11 @@ fn assign(placing: &Placing, paths: &[&StorePath]) -> BTreeMap<Arc<str>, Groupin
     let closure = &placing.closure;
     let mut weights: BTreeMap<&str, u64> = BTreeMap::new();
     for path in paths {
-        let size = closure.graph.paths.get(*path).map_or(0, |info| info.nar_size);
+        let size = closure
+            .graph
+            .paths
+            .get(*path)
+            .map_or(0, |info| info.nar_size);
         *weights.entry(path.package()).or_default() += size;
     }
     let one = |path: &&StorePath| {

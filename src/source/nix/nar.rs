@@ -93,7 +93,8 @@ impl Walk {
             let target = fs::read_link(path).io("reading the link", path)?;
             let target = target.as_os_str().as_bytes();
             self.texts(&[b"symlink", b"target", target])?;
-            self.entries.push((at.clone(), Kind::Symlink(TreePath::new(target))));
+            self.entries
+                .push((at.clone(), Kind::Symlink(TreePath::new(target))));
         } else if metadata.is_file() {
             // As Nix decides it: by the owner's bit.
             let executable = metadata.permissions().mode() & 0o100 != 0;
@@ -104,7 +105,11 @@ impl Walk {
             let kind = self.file(path, metadata.len(), executable)?;
             self.entries.push((at.clone(), kind));
         } else {
-            return Err(Error::io("reading", path, "no store path can hold such a file"));
+            return Err(Error::io(
+                "reading",
+                path,
+                "no store path can hold such a file",
+            ));
         }
         self.texts(&[b")"])
     }
@@ -201,11 +206,22 @@ mod tests {
         let path = folder.path().join("x");
         fs::write(&path, "hello").unwrap();
         let mut bytes = Vec::new();
-        for text in ["nix-archive-1", "(", "type", "regular", "contents", "hello", ")"] {
+        for text in [
+            "nix-archive-1",
+            "(",
+            "type",
+            "regular",
+            "contents",
+            "hello",
+            ")",
+        ] {
             bytes.extend((text.len() as u64).to_le_bytes());
             bytes.extend(text.as_bytes());
             bytes.resize(bytes.len().next_multiple_of(8), 0);
         }
-        assert_eq!(nar_hash(&path).unwrap(), (Digest::of(&bytes), bytes.len() as u64));
+        assert_eq!(
+            nar_hash(&path).unwrap(),
+            (Digest::of(&bytes), bytes.len() as u64)
+        );
     }
 }

@@ -23,7 +23,10 @@ impl StorePath {
     pub fn parse(text: &str) -> Result<Self, String> {
         let refused = || format!("`{}` is not a store path", text.escape_debug());
         let (folder, base) = text.rsplit_once('/').ok_or_else(refused)?;
-        let tidy = folder.split('/').skip(1).all(|part| !matches!(part, "" | "." | ".."));
+        let tidy = folder
+            .split('/')
+            .skip(1)
+            .all(|part| !matches!(part, "" | "." | ".."));
         match folder.starts_with('/') && folder.len() > 1 && tidy && is_base(base) {
             true => Ok(Self(text.to_owned())),
             false => Err(refused()),

@@ -4,10 +4,10 @@
 //! |---|---|
 //! | every path | where it is in the store |
 //! | what was read of the store's database | `/nix-path-registration` |
-//! | the roots of a closure with `copy-to-root` | `/` too, as copies |
+//! | what is in the paths of `copy-to-root` | at `/` too, as copies |
 //! | a NixOS system | `/init`, `/sbin/init`, the system's profile, its kernels below `/usr/lib/modules` |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use regex_lite::Regex;
@@ -35,8 +35,8 @@ pub struct Placing {
     pub closure: Closure,
     /// Whether its root is a NixOS system that is the node's.
     pub system: bool,
-    /// Whether what is in its roots is copied to `/`.
-    pub copy_to_root: bool,
+    /// The paths of which what is in them is copied to `/`.
+    pub copy_to_root: BTreeSet<StorePath>,
     /// Modes and owners of copies.
     pub permissions: Vec<Permission>,
     /// Layers of its own.
@@ -46,7 +46,7 @@ pub struct Placing {
 /// Mode and owner of some of the copied files.
 #[derive(Debug, Clone)]
 pub struct Permission {
-    /// The copied store path; none for all of the closure's roots.
+    /// The copied store path; none for all that are copied.
     pub path: Option<StorePath>,
     /// Which files, by their path in the store.
     pub regex: Regex,
@@ -70,7 +70,10 @@ pub struct Placed {
 /// Every path of the closures, each once.
 #[must_use]
 pub fn paths(placings: &[Placing]) -> BTreeMap<&StorePath, &PathInfo> {
-    placings.iter().flat_map(|one| &one.closure.graph.paths).collect()
+    placings
+        .iter()
+        .flat_map(|one| &one.closure.graph.paths)
+        .collect()
 }
 
 /// Puts what was read of the closures' paths into a root that has `base` already.
@@ -89,12 +92,14 @@ pub fn place(
         texts: BTreeMap::new(),
     };
     let registered = registration::text(&paths(placings));
-    placed.add(TreePath::from(REGISTRATION), inline(registered.into_bytes()), 0o644);
+    placed.add(
+        TreePath::from(REGISTRATION),
+        inline(registered.into_bytes()),
+        0o644,
+    );
     for placing in placings {
-        for root in &placing.closure.roots {
-            if placing.copy_to_root {
-                copy(&mut placed, placing, root, base)?;
-            }
+        for path in &placing.copy_to_root {
+            copy(&mut placed, placing, path, base)?;
         }
         if placing.system {
             system::place(&mut placed, placing, text)?;
@@ -164,7 +169,9 @@ impl Placed {
                 _ => at = next,
             }
         }
-        self.entries.get_key_value(&at).map(|(path, entry)| (path.clone(), entry))
+        self.entries
+            .get_key_value(&at)
+            .map(|(path, entry)| (path.clone(), entry))
     }
 
     /// The names in a folder, and where they stand.
@@ -202,8 +209,13 @@ fn outside(node: Node, mode: u32, component: &Arc<str>) -> Entry {
     }
 }
 
-/// Copies what is in a root of a closure to `/`.
+/// Copies what is in a path of a closure to `/`.
 fn copy(placed: &mut Placed, placing: &Placing, root: &StorePath, base: &Tree) -> Result<()> {
+    if !placing.closure.graph.paths.contains_key(root) {
+        let message = format!("the closure `{}` does not have `{root}`", placing.name);
+        return Err(Error::new(Kind::Resolve, message)
+            .hint("only paths of the closure can be copied to `/`"));
+    }
     let top = root.in_tree();
     match placed.entries.get(&top).map(|entry| &entry.node) {
         Some(Node::Directory) => {}
@@ -235,20 +247,14 @@ fn copy(placed: &mut Placed, placing: &Placing, root: &StorePath, base: &Tree) -
             entry.uid = permission.uid.unwrap_or(entry.uid);
             entry.gid = permission.gid.unwrap_or(entry.gid);
         }
-        add_copy(placed, placing, relative, entry, base)?;
+        add_copy(placed, relative, entry, base)?;
     }
     Ok(())
 }
 
 /// Adds a copy. Where the root has a folder and the copy is a link to one, what is
 /// in that is linked instead: a link in the place of `/usr/bin` would hide the root's.
-fn add_copy(
-    placed: &mut Placed,
-    placing: &Placing,
-    path: TreePath,
-    entry: Entry,
-    base: &Tree,
-) -> Result<()> {
+fn add_copy(placed: &mut Placed, path: TreePath, entry: Entry, base: &Tree) -> Result<()> {
     if let Node::Symlink(target) = &entry.node
         && is_folder(base, placed, &path)
         && let Some((real, found)) = placed.find(target)
@@ -260,7 +266,7 @@ fn add_copy(
                 node: Node::Symlink(link),
                 ..entry.clone()
             };
-            add_copy(placed, placing, path.join(child.name()), link, base)?;
+            add_copy(placed, path.join(child.name()), link, base)?;
         }
         return Ok(());
     }
@@ -268,7 +274,10 @@ fn add_copy(
         Some(there) if there.node == Node::Directory && entry.node == Node::Directory => {}
         Some(there) if there.node != entry.node || there.mode != entry.mode => {
             let message = format!("two store paths are copied to `/{path}`");
-            let message = format!("{message}: of `{}` and `{}`", there.component, entry.component);
+            let message = format!(
+                "{message}: of `{}` and `{}`",
+                there.component, entry.component
+            );
             return Err(Error::new(Kind::Usage, message)
                 .hint("copy one environment that has both, in which one of them wins"));
         }
@@ -298,4 +307,3 @@ fn is_folder(base: &Tree, placed: &Placed, path: &TreePath) -> bool {
     }
     false
 }
-

@@ -73,12 +73,7 @@ pub fn read(
 }
 
 /// What is at a store path, which has the hash that it should have.
-fn verified(
-    store: &Store,
-    root: &StoreRoot,
-    path: &StorePath,
-    info: &PathInfo,
-) -> Result<Archive> {
+fn verified(store: &Store, root: &StoreRoot, path: &StorePath, info: &PathInfo) -> Result<Archive> {
     let key = json!({"format": FORMAT, "path": path, "nar-hash": info.nar_hash});
     let key = Digest::of(key.to_string().as_bytes());
     if let Some(archive) = store.record::<Archive>("nix", &key)
@@ -90,7 +85,10 @@ fn verified(
     if std::fs::symlink_metadata(&on_disk).is_err() {
         let message = match on_disk == Path::new(path.as_str()) {
             true => format!("the store has no `{path}`"),
-            false => format!("the store has no `{path}` (it was looked for at `{}`)", on_disk.display()),
+            false => format!(
+                "the store has no `{path}` (it was looked for at `{}`)",
+                on_disk.display()
+            ),
         };
         return Err(Error::new(Kind::Resolve, message).hint(
             "realise it with `nix-store --realise`, or say where the store is with `--nix-root`",
@@ -130,7 +128,13 @@ fn entries(path: &StorePath, archive: &Archive, on_disk: &Path) -> Vec<(TreePath
                         digest: *digest,
                     };
                     let mode = if *executable { 0o555 } else { 0o444 };
-                    (Node::File { size: *size, content }, mode)
+                    (
+                        Node::File {
+                            size: *size,
+                            content,
+                        },
+                        mode,
+                    )
                 }
             };
             let entry = Entry {

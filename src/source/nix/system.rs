@@ -91,6 +91,10 @@ fn command_line(
             line = format!("{line} {arguments}");
         }
     }
-    placed.add(COMMAND_LINE.into(), inline(format!("{line}\n").into_bytes()), 0o644);
+    placed.add(
+        COMMAND_LINE.into(),
+        inline(format!("{line}\n").into_bytes()),
+        0o644,
+    );
     Ok(())
 }
