@@ -14,6 +14,7 @@ use crate::layer::{self, Plan};
 use crate::lock::Pinned;
 use crate::profile::Profile;
 use crate::profile::file::{CopyToRoot, NixClosure, NixPermission};
+use crate::profile::value::{FileMode, Id};
 use crate::report::{Unit, counted};
 use crate::source::debian::root::Root;
 use crate::source::nix::{self, Permission, Placed, Placing, Pool, StorePath};
@@ -48,7 +49,7 @@ impl Builder<'_> {
         let total = paths.values().map(|info| info.nar_size).sum();
         let task = self.report.task("verifying", Some(total), Unit::Bytes);
         let read = nix::read(self.store, self.nix_root, &paths, &|size| {
-            task.advance(size)
+            task.advance(size);
         })?;
         task.finish(&counted(paths.len(), "store path"));
         let text = |path: &TreePath, content: &_| layer::read_file(self.store, path, content);
@@ -191,9 +192,9 @@ fn permission(wanted: &NixPermission) -> Result<Permission> {
     Ok(Permission {
         path: path.transpose()?,
         regex: regex_lite::Regex::new(regex).map_err(|error| refused(error.to_string()))?,
-        mode: wanted.mode.as_ref().map(|mode| mode.bits()),
-        uid: wanted.uid.map(|uid| uid.get()),
-        gid: wanted.gid.map(|gid| gid.get()),
+        mode: wanted.mode.as_ref().map(FileMode::bits),
+        uid: wanted.uid.map(Id::get),
+        gid: wanted.gid.map(Id::get),
     })
 }
 

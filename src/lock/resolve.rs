@@ -36,6 +36,9 @@ pub enum Keep {
     AllBut(Vec<String>),
 }
 
+/// Releases, and when each was made.
+type Releases = Vec<(Release, Timestamp)>;
+
 /// Resolves profiles against archives.
 pub struct Resolver<'a> {
     /// The store, for indices and packages.
@@ -100,7 +103,7 @@ impl Resolver<'_> {
         architecture: &str,
         before: Option<&Pinned>,
         keep: &Keep,
-    ) -> Result<(Vec<Package>, Vec<(Release, Timestamp)>)> {
+    ) -> Result<(Vec<Package>, Releases)> {
         let debian = debian(profile)?;
         let (mut universe, release) = self.universe(profile, architecture)?;
         let locals = self.add_local_packages(&mut universe, debian)?;
@@ -125,11 +128,7 @@ impl Resolver<'_> {
     ///
     /// # Errors
     /// What fetching and verifying releases and indices fails with.
-    pub fn universe(
-        &self,
-        profile: &Profile,
-        architecture: &str,
-    ) -> Result<(Universe, Vec<(Release, Timestamp)>)> {
+    pub fn universe(&self, profile: &Profile, architecture: &str) -> Result<(Universe, Releases)> {
         let debian = debian(profile)?;
         let mut universe = Universe::new(architecture);
         let mut releases = Vec::new();
