@@ -83,10 +83,7 @@ impl<'a> Setting<'a> {
             fetcher: Fetcher::new(store.clone(), context.report.clone(), options),
             releases,
             builtin: Builtin::installed(),
-            nix_root: sources
-                .nix_root
-                .clone()
-                .map_or_else(StoreRoot::default, StoreRoot),
+            nix_root: nix_root(sources)?,
             local,
             sources,
         })
@@ -319,6 +316,16 @@ impl<'a> Setting<'a> {
         }
         pinned.image = images;
         Ok(())
+    }
+}
+
+/// Where the Nix store is. It need not be there: what was read of it may do.
+fn nix_root(sources: &Sources) -> Result<StoreRoot> {
+    match &sources.nix_root {
+        Some(folder) => Ok(StoreRoot(
+            std::path::absolute(folder).io("finding", folder)?,
+        )),
+        None => Ok(StoreRoot::default()),
     }
 }
 

@@ -55,6 +55,12 @@ pub(super) fn run(context: &Context, arguments: &Vendor) -> Result<Outcome> {
                 .hint("renew it with `nodelith lock`")
         })?;
         lock::verify_files(&store, pinned, &profile.local_files())?;
+        if !pinned.nix.is_empty() {
+            context.report.warning(
+                "the closures of Nix are not in the folder: `nix copy --to DIR PATH` keeps one, \
+                 and `--nix-root DIR` reads it there",
+            );
+        }
         builder.fetch(pinned)?;
         releases.fetch(&pinned.component, architecture)?;
         name_all(&store, pinned, &mut wanted)?;

@@ -5,11 +5,16 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../registry/docker.rs"]
+#[expect(dead_code, reason = "only a part of it is used here")]
+mod docker;
 
 mod closures;
 mod functions;
 mod layers;
 mod newer;
+mod over;
+mod push;
 mod refused;
 mod shapes;
 mod store;

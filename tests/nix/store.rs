@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::common::run;
+use crate::common::{root, run, skip};
 
 /// Debian's static shell and tools.
 const BUSYBOX: &str = "/bin/busybox";
@@ -28,6 +28,21 @@ let
   };
 in
 "#;
+
+/// Whether this machine can have a store of a test's own: builds there need a mount
+/// namespace, and the judges root.
+pub fn able() -> bool {
+    if !root("closures of Nix") {
+        return false;
+    }
+    let mut unshare = Command::new("unshare");
+    let able = unshare.args(["--mount", "true"]).output();
+    let able = able.is_ok_and(|output| output.status.success());
+    if !able {
+        skip("closures of Nix (no mount namespaces here)");
+    }
+    able
+}
 
 /// A store below a folder, as Nix's `--store`.
 pub struct Store {

@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::Path;
 
-use crate::common::{refused, root, run};
-use crate::store::Store;
+use crate::common::{refused, run};
+use crate::store::{Store, able};
 use crate::{PROFILE, accepted, build, nodelith, unpacked};
 
 /// `system.build.toplevel` of a system with a kernel, its modules and a release file.
@@ -32,7 +32,7 @@ in run "nixos-system-node-24.05" ''
 
 #[test]
 fn init_and_kernel_are_found() {
-    if !root("a NixOS system") {
+    if !able() {
         return;
     }
     let store = Store::new();
@@ -75,6 +75,9 @@ fn init_and_kernel_are_found() {
 
 #[test]
 fn what_is_no_system_is_refused() {
+    if !able() {
+        return;
+    }
     let store = Store::new();
     let hello = store.build(crate::HELLO);
     let profile = format!("{PROFILE}system = true\n");
