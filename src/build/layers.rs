@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
+use super::base::Base;
+use super::compose::Composed;
+use super::images;
 use super::nix::Closures;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
@@ -14,7 +17,7 @@ use crate::profile::Profile;
 use crate::profile::file::{CrictlSource, KubeletSource};
 use crate::source::debian::root::{Root, RootLayer};
 use crate::store::Store;
-use crate::tree::{Tree, TreePath};
+use crate::tree::{Entry, Tree, TreePath};
 
 /// Layers left for programs of the profile's own, as soon as it has any, where the
 /// limit leaves room: so that one program more or less makes no other root.
@@ -34,57 +37,74 @@ pub struct Layer {
     pub reused: bool,
 }
 
-/// What an image's layers are made from.
+/// What an image's layers are made from, beside its root.
 pub(super) struct Parts<'a> {
-    /// The root, which has layers.
-    pub root: &'a Root,
-    /// Those of them that this build has made already.
-    pub new: &'a BTreeSet<Digest>,
-    /// Paths of the root that are in the image no longer.
-    pub dropped: &'a BTreeSet<TreePath>,
+    /// The closures' and the profile's entries over the root.
+    pub composed: &'a Composed,
     /// The closures, if there are any.
     pub closures: Option<&'a Closures>,
     /// The profile's entries.
     pub own: &'a Tree,
 }
 
-/// Gives the image's layers in order, making those that are not in the store.
+/// Gives the layers of an image on a root of packages in order, making those that are
+/// not in the store; `new` are those of the root that this build has made already.
 ///
 /// # Errors
 /// When a layer cannot be read or written.
 pub(super) fn layers(
     store: &Store,
+    root: &Root,
+    new: &BTreeSet<Digest>,
     parts: &Parts<'_>,
     shares: &Shares,
     compression: Compression,
     threads: usize,
 ) -> Result<Vec<Layer>> {
-    let dropped = dropped_by_layer(parts.root, parts.dropped);
+    let dropped = dropped_by_layer(root, &parts.composed.dropped);
     let nothing = BTreeSet::new();
     // Many layers at once, each with few threads of its own.
     let compressing = threads.min(THREADS_FOR_A_LAYER);
-    let mut layers = parts
-        .root
+    let mut layers = root
         .layers
         .par_iter()
         .map(|layer| {
             let dropped = dropped.get(&layer.blob.digest).unwrap_or(&nothing);
             let mut layer = root_layer(store, layer, dropped, compression, compressing)?;
-            layer.reused &= !parts.new.contains(&layer.blob.digest);
+            layer.reused &= !new.contains(&layer.blob.digest);
             Ok(layer)
         })
         .collect::<Result<Vec<_>>>()?;
-    let make = |planned: &PlannedLayer, tree: &Tree, threads| {
+    layers.extend(over(
+        store,
+        parts,
+        shares,
+        shares.limit,
+        compression,
+        threads,
+    )?);
+    Ok(layers)
+}
+
+/// The layers over the root's: the closures', then the profile's, `limit` of them at most.
+fn over(
+    store: &Store,
+    parts: &Parts<'_>,
+    shares: &Shares,
+    limit: usize,
+    compression: Compression,
+    threads: usize,
+) -> Result<Vec<Layer>> {
+    let make = |planned: &PlannedLayer, tree: &Tree, threads| -> Result<Layer> {
         let key = layer::key(tree, planned, compression)?;
-        cached(store, &key, || {
+        let mut layer = cached(store, &key, || {
             layer::make(store, planned, tree, compression, threads)
-        })
-        .map(|mut layer| {
-            // The same entries may have had another name.
-            layer.blob.id.clone_from(&planned.id);
-            layer
-        })
+        })?;
+        // The same entries may have had another name.
+        layer.blob.id.clone_from(&planned.id);
+        Ok(layer)
     };
+    let mut layers = Vec::new();
     if let Some(closures) = parts.closures {
         let plans = closures.plan(shares.closures)?;
         let planned = plans.iter().flat_map(|(plan, tree)| {
@@ -92,15 +112,110 @@ pub(super) fn layers(
             layers.map(move |planned| (planned, tree))
         });
         let planned: Vec<_> = planned.collect();
+        let compressing = threads.min(THREADS_FOR_A_LAYER);
         let made = planned.par_iter();
         let made = made.map(|(planned, tree)| make(planned, tree, compressing));
         layers.extend(made.collect::<Result<Vec<_>>>()?);
     }
-    let plan = layer::plan(parts.own, &BTreeMap::new(), shares.limit)?;
+    let plan = layer::plan(parts.own, &BTreeMap::new(), limit)?;
     for planned in &plan.layers {
         layers.push(make(planned, parts.own, threads)?);
     }
     Ok(layers)
+}
+
+/// The id of the layer that takes paths out of a base.
+const REMOVED: &str = "removed";
+
+/// Gives the layers of an image on somebody else's: the base's as they are, one with
+/// whiteouts for what is gone of it, those of closures, and the profile's.
+///
+/// # Errors
+/// [`Kind::Usage`] where the profile allows too few; when a layer cannot be written.
+pub(super) fn over_base(
+    store: &Store,
+    profile: &Profile,
+    base: &Base,
+    parts: &Parts<'_>,
+    shares: &Shares,
+    compression: Compression,
+    threads: usize,
+) -> Result<Vec<Layer>> {
+    let mut layers: Vec<Layer> = base
+        .layers
+        .iter()
+        .map(|blob| Layer {
+            blob: blob.clone(),
+            reused: true,
+        })
+        .collect();
+    let gone: BTreeSet<TreePath> = parts.composed.gone(&base.tree).cloned().collect();
+    let taken = layers.len() + usize::from(!gone.is_empty());
+    let plan = layer::plan(parts.own, &BTreeMap::new(), layer::plan::MAX_LIMIT)?;
+    let closures = match parts.closures {
+        Some(closures) => closures.plan(shares.closures)?,
+        None => Vec::new(),
+    };
+    let closures: usize = closures.iter().map(|(plan, _)| plan.layers.len()).sum();
+    enough(profile, taken, taken + closures + plan.layers.len())?;
+    if !gone.is_empty() {
+        let folders = folders(&base.tree, &gone);
+        let key = serde_json::json!({
+            "format": FORMAT, "gone": gone, "folders": folders,
+            "compression": compression.to_string(),
+        });
+        let key = Digest::of(key.to_string().as_bytes());
+        layers.push(cached(store, &key, || {
+            layer::make_whiteouts(store, REMOVED, &folders, &gone, compression)
+        })?);
+    }
+    let most = layer::plan::MAX_LIMIT;
+    layers.extend(over(store, parts, shares, most, compression, threads)?);
+    Ok(layers)
+}
+
+/// The folders above what is gone, as the base has them.
+fn folders(base: &Tree, gone: &BTreeSet<TreePath>) -> Tree {
+    let mut folders = Tree::default();
+    for path in gone {
+        let mut above = path.parent();
+        while let Some(folder) = above {
+            above = folder.parent();
+            if let Some(entry) = base.entries.get(&folder) {
+                let entry = Entry {
+                    component: REMOVED.into(),
+                    ..entry.clone()
+                };
+                folders.entries.insert(folder, entry);
+            }
+        }
+    }
+    folders
+}
+
+/// Refuses an image of more layers than the profile allows; `base` of them are given.
+fn enough(profile: &Profile, base: usize, needed: usize) -> Result<()> {
+    let limit = usize::from(profile.image.layers);
+    if needed <= limit {
+        return Ok(());
+    }
+    let message = format!(
+        "{limit} layers are too few for this image, which needs {needed}: {base} are the base's"
+    );
+    let most = layer::plan::MAX_LIMIT;
+    let hint = match needed <= most {
+        true => format!(
+            "set `layers = {needed}` in `[image]`, or more: {most} is the most that there can be"
+        ),
+        false => format!("no image has more than {most}: choose a base of fewer layers"),
+    };
+    let error = Error::new(Kind::Usage, message).hint(hint);
+    let place = profile.place(&["image", "layers"], None);
+    let place = place.or_else(|| profile.place(&["base", "image", "reference"], None));
+    Err(match place {
+        Some(place) => error.at(place),
+        None => error,
+    })
 }
 
 /// How the layers that an image may have are shared out.
@@ -121,8 +236,8 @@ const FEWEST_FOR_CLOSURES: usize = 2;
 
 impl Shares {
     /// The shares of an image: one layer for the configuration, and for each program
-    /// that comes as a release or file, and for the pause image; over a Debian root a
-    /// quarter for closures; the rest for the root.
+    /// that comes as a release or file, for the pause image, and for images;
+    /// over another root a quarter for closures; the rest for the root.
     ///
     /// # Errors
     /// [`Kind::Usage`] where the profile allows too few.
@@ -131,7 +246,8 @@ impl Shares {
         let kubelet = kubelet.source == Some(KubeletSource::File) && kubelet.file.is_some();
         let crictl = crictl.source == Some(CrictlSource::File) && crictl.file.is_some();
         let pause = profile.pause.preload == Some(true);
-        let programs = pinned.component.len()
+        let programs = images::layers(pinned.image.len())
+            + pinned.component.len()
             + [kubelet, crictl, pause]
                 .into_iter()
                 .filter(|own| *own)
@@ -146,11 +262,12 @@ impl Shares {
             (false, false) => (1, FEWEST_FOR_CLOSURES),
         };
         let needed = root + programs + 1 + apart + fewest;
-        if limit < needed {
+        // Of a base it is counted when its layers are known.
+        if limit < needed && profile.base_image.is_none() {
             let message =
                 format!("{limit} layers are too few for this image, which needs {needed}");
             let error = Error::new(Kind::Usage, message).hint(
-                "each program that is no package has a layer of its own, beside the root and the configuration",
+                "each program that is no package has a layer of its own, and so have images, beside the root and the configuration",
             );
             return Err(match profile.place(&["image", "layers"], None) {
                 Some(place) => error.at(place),

@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Builder;
 use super::compose::{self, Composed};
 use super::root::wanted;
+use super::{Builder, Ground};
 use crate::error::{Error, Kind, Result};
 use crate::layer::{self, Plan};
 use crate::lock::Pinned;
@@ -16,7 +16,6 @@ use crate::profile::Profile;
 use crate::profile::file::{CopyToRoot, NixClosure, NixPermission};
 use crate::profile::value::{FileMode, Id};
 use crate::report::{Unit, counted};
-use crate::source::debian::root::Root;
 use crate::source::nix::{self, Permission, Placed, Placing, Pool, StorePath};
 use crate::tree::{Node, Tree, TreePath};
 
@@ -37,7 +36,7 @@ impl Builder<'_> {
         &self,
         profile: &Profile,
         pinned: &Pinned,
-        root: &mut Root,
+        ground: &mut Ground,
     ) -> Result<Option<Closures>> {
         if profile.nix.is_empty() {
             return Ok(None);
@@ -53,30 +52,35 @@ impl Builder<'_> {
         })?;
         task.finish(&counted(paths.len(), "store path"));
         let text = |path: &TreePath, content: &_| layer::read_file(self.store, path, content);
-        let placed = nix::place(&placings, read, &root.tree, &text)?;
-        self.texts(&placed, &folder, root)?;
+        let placed = nix::place(&placings, read, ground.tree(), &text)?;
+        self.texts(&placed, &folder, ground.texts_mut())?;
         Ok(Some(Closures {
-            composed: compose::compose(&root.tree, placed.entries, &BTreeSet::new())?,
+            composed: compose::compose(ground.tree(), placed.entries, &BTreeSet::new())?,
             pools: nix::grouping(&placings),
             folder,
         }))
     }
 
     /// Keeps aside the texts among what was placed that are asked for.
-    fn texts(&self, placed: &Placed, folder: &TreePath, root: &mut Root) -> Result<()> {
+    fn texts(
+        &self,
+        placed: &Placed,
+        folder: &TreePath,
+        known: &mut BTreeMap<TreePath, String>,
+    ) -> Result<()> {
         let outside = placed.entries.keys();
         let outside = outside.filter(|path| !path.is_within(folder.as_bytes()));
         let asked = outside.filter(|path| wanted(path.as_bytes()));
         let asked = asked.map(|path| (path.clone(), path.clone()));
         for (path, source) in asked.chain(placed.texts.clone()) {
-            root.texts.remove(&path);
+            known.remove(&path);
             if let Some((at, entry)) = placed.find(&source)
                 && let Node::File { size, content } = entry.node.clone()
                 && size <= LONGEST_TEXT
             {
                 let bytes = layer::read_file(self.store, &at, &content)?;
                 let text = String::from_utf8_lossy(&bytes).into_owned();
-                root.texts.insert(path, text);
+                known.insert(path, text);
             }
         }
         Ok(())

@@ -189,11 +189,8 @@ pub(super) fn job(
     threads: usize,
 ) -> Result<Job> {
     let debian = profile.debian.as_ref().ok_or_else(|| {
-        Error::new(
-            Kind::Usage,
-            "a root from `[base.image]` cannot be built yet",
-        )
-        .hint("use `[debian]`")
+        let message = "the lock names no base, and the profile no archive";
+        Error::new(Kind::Resolve, message).hint("renew the lock with `nodelith lock`")
     })?;
     Ok(Job {
         store: store.root().to_owned(),

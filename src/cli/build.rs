@@ -17,6 +17,7 @@ use crate::profile::Profile;
 use crate::profile::file;
 use crate::report::{Table, human_bytes};
 use crate::sandbox::{self, Mode};
+use crate::tree::TreePath;
 
 pub(super) fn run(context: &Context, arguments: &Build) -> Result<Outcome> {
     build(context, arguments)?;
@@ -29,11 +30,6 @@ pub(super) fn build(context: &Context, arguments: &Build) -> Result<Digest> {
     let profile = Profile::load(&arguments.subject.profile)?;
     let architectures = architectures(&profile, &arguments.subject.arch)?;
     let compression = compression(&profile, arguments.compression.as_deref())?;
-    for section in profile.waiting() {
-        context
-            .report
-            .warning(&format!("`{section}` is checked but not acted on yet"));
-    }
     let output = match &arguments.output {
         Some(output) => output.clone(),
         None => PathBuf::from("out").join(&profile.name),
@@ -51,6 +47,7 @@ pub(super) fn build(context: &Context, arguments: &Build) -> Result<Digest> {
     let lock = setting.settle_lock(&arguments.subject, &architectures, arguments.locked)?;
     let mirrors = || setting.mirrors();
     let releases = setting.provider()?;
+    let images = setting.images()?;
     let builder = Builder {
         store: &store,
         report: &context.report,
@@ -58,6 +55,7 @@ pub(super) fn build(context: &Context, arguments: &Build) -> Result<Digest> {
         mirrors: &mirrors,
         releases: &releases,
         nix_root: &setting.nix_root,
+        images: &images,
         sandbox: mode(arguments.sandbox),
         threads: context.threads(),
         accept_findings: arguments.accept_findings.as_deref(),
@@ -130,6 +128,23 @@ struct Summary<'a> {
     outcomes: &'a [(&'a str, build::Outcome)],
 }
 
+/// Paths named in a message; there may be more.
+const MOST_NAMED: usize = 10;
+
+/// What became of paths of the base.
+fn told(what: &str, paths: &[TreePath]) -> String {
+    if paths.is_empty() {
+        return String::new();
+    }
+    let named: Vec<_> = paths.iter().take(MOST_NAMED).collect();
+    let named: Vec<_> = named.iter().map(|path| format!("/{path}")).collect();
+    let more = match paths.len().saturating_sub(MOST_NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{what} of the base: {}{more}\n", named.join(", "))
+}
+
 impl Summary<'_> {
     fn text(&self) -> String {
         let output = self.output.display();
@@ -161,6 +176,10 @@ impl Summary<'_> {
             ]);
             text.push_str(&table.render());
             text.push('\n');
+            if let Some(over) = &outcome.over {
+                text.push_str(&told("replaced", &over.replaced));
+                text.push_str(&told("removed", &over.removed));
+            }
         }
         format!("{text}\n{output}\n{}", self.digest)
     }
@@ -182,10 +201,14 @@ impl Summary<'_> {
                         })
                     })
                     .collect();
-                json!({
+                let mut image = json!({
                     "architecture": architecture, "digest": outcome.image.manifest.digest,
                     "unchanged": outcome.unchanged, "layers": layers,
-                })
+                });
+                if let Some(over) = &outcome.over {
+                    image["base"] = json!({"replaced": over.replaced, "removed": over.removed});
+                }
+                image
             })
             .collect();
         json!({

@@ -301,7 +301,7 @@ impl<'a> Setting<'a> {
         Ok(())
     }
 
-    /// Pins images of layouts and archives anew that changed since the lock was made.
+    /// Pins images of layouts and archives, the base included, anew that changed since the lock was made.
     fn renew_images(
         &self,
         pinned: &mut Pinned,
@@ -311,10 +311,17 @@ impl<'a> Setting<'a> {
     ) -> Result<()> {
         let (provider, keep) = (self.images()?, Keep::Everything);
         let images = lock::pin_images(&provider, self.profile, architecture, &pinned.image, &keep)?;
-        if images != pinned.image && locked {
+        let before = Some(&*pinned);
+        let base = lock::pin_base(&provider, self.profile, architecture, before, &keep)?;
+        let same_base = base.as_ref().map(|(base, _)| base) == pinned.base.as_ref();
+        if (images != pinned.image || !same_base) && locked {
             return Err(not_locked(path, true));
         }
         pinned.image = images;
+        if let Some((base, created)) = base {
+            pinned.base = Some(base);
+            pinned.source_date_epoch = created;
+        }
         Ok(())
     }
 }

@@ -44,6 +44,7 @@ pub(super) fn run(context: &Context, arguments: &Vendor) -> Result<Outcome> {
         mirrors: &mirrors,
         releases: &releases,
         nix_root: &setting.nix_root,
+        images: &images,
         sandbox: Mode::Auto,
         threads: context.threads(),
         accept_findings: None,
@@ -64,7 +65,12 @@ pub(super) fn run(context: &Context, arguments: &Vendor) -> Result<Outcome> {
         builder.fetch(pinned)?;
         releases.fetch(&pinned.component, architecture)?;
         name_all(&store, pinned, &mut wanted)?;
-        for (image, pinned) in lock::pinned_images(&profile, pinned)? {
+        let base = lock::pinned_base(&profile, pinned)?;
+        let base = base.map(|(image, base)| (image, &base.image));
+        for (image, pinned) in lock::pinned_images(&profile, pinned)?
+            .into_iter()
+            .chain(base)
+        {
             let chosen = images.fetch(&image, pinned, architecture)?;
             wanted.extend(chosen.all().map(|blob| {
                 let place = vendored_image(&blob.digest);

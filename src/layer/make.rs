@@ -34,6 +34,9 @@ pub struct LayerBlob {
     pub uncompressed_size: u64,
     /// How many entries other than directories it holds.
     pub files: u64,
+    /// What else its descriptor says, of a layer that somebody else made.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// Makes one layer, with `threads` compressing threads.
@@ -148,6 +151,36 @@ pub fn refilter(
     pack.finish()
 }
 
+/// Makes a layer that takes `gone` out of layers below: their whiteouts, with the
+/// `folders` that they stand in, as they are.
+///
+/// # Errors
+/// When something has a name that no whiteout can have, or the store cannot be written.
+pub fn make_whiteouts(
+    store: &Store,
+    id: &str,
+    folders: &Tree,
+    gone: &BTreeSet<TreePath>,
+    compression: Compression,
+) -> Result<LayerBlob> {
+    let mut pack = Pack::new(store, id, compression, 1)?;
+    let folders = folders.entries.iter();
+    // A folder comes before what is in it: whiteouts stand among them by their own names.
+    let mut members: BTreeMap<&TreePath, Option<&Entry>> =
+        folders.map(|(path, entry)| (path, Some(entry))).collect();
+    members.extend(gone.iter().map(|path| (path, None)));
+    for (path, entry) in members {
+        match entry {
+            Some(entry) => pack.add(path, entry, &mut io::empty())?,
+            None => {
+                pack.files += 1;
+                pack.tar.whiteout(path)?;
+            }
+        }
+    }
+    pack.finish()
+}
+
 /// The cache key of a layer: equal keys mean equal bytes. Files on disk are read for it.
 ///
 /// # Errors
@@ -228,6 +261,7 @@ impl Pack {
             diff_id,
             uncompressed_size,
             files: self.files,
+            annotations: BTreeMap::new(),
         })
     }
 }

@@ -61,8 +61,11 @@ pub fn changes(before: Option<&Pinned>, after: &Pinned) -> Vec<Change> {
 
 fn package_versions(pinned: &Pinned) -> BTreeMap<String, String> {
     let packages = pinned.package.iter();
+    let packages = packages.map(|package| (&package.name, &package.version));
+    let of_base = pinned.base.iter().flat_map(|base| &base.packages);
     packages
-        .map(|package| (package.name.clone(), package.version.clone()))
+        .chain(of_base)
+        .map(|(name, version)| (name.clone(), version.clone()))
         .collect()
 }
 
@@ -79,7 +82,8 @@ fn version(text: &str) -> Option<&str> {
 }
 
 fn image_digests(pinned: &Pinned) -> BTreeMap<String, String> {
-    let images = pinned.image.iter();
+    let base = pinned.base.iter().map(|base| &base.image);
+    let images = pinned.image.iter().chain(base);
     images
         .map(|image| (image.reference.clone(), image.digest.to_string()))
         .collect()

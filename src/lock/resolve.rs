@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{LOCAL, Lock, Package, Pinned, Release, components, files, images, nix};
+use super::{LOCAL, Lock, Package, Pinned, Release, components, files, images, nix, pin_base};
 use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Result};
 use crate::profile::value::LocalFile;
@@ -79,15 +79,21 @@ impl Resolver<'_> {
         let component = components::components(self.releases, profile, architecture, locked, keep)?;
         let locked = before.map_or(&[][..], |before| &before.image);
         let image = images::pin_images(self.images, profile, architecture, locked, keep)?;
-        // Where closures are the root, no archive is asked.
+        let base = pin_base(self.images, profile, architecture, before, keep)?;
+        // Where another image or closures are the root, no archive is asked.
         let (package, release) = match &profile.debian {
-            None if !profile.nix.is_empty() => (Vec::new(), Vec::new()),
+            None if base.is_some() || !profile.nix.is_empty() => {
+                known(before, keep)?;
+                (Vec::new(), Vec::new())
+            }
             _ => self.packages(profile, architecture, before, keep)?,
         };
+        let created = base.as_ref().map(|(_, created)| *created);
         Ok(Pinned {
             selection: selection(profile, architecture),
-            source_date_epoch: epoch(&release),
+            source_date_epoch: created.unwrap_or_else(|| epoch(&release)),
             release: release.into_iter().map(|(release, _)| release).collect(),
+            base: base.map(|(base, _)| base),
             package,
             component,
             image,
@@ -355,16 +361,40 @@ fn released<'a>(
     };
     let names = names.iter().filter(|name| !other(name));
     if let Some(unknown) = names.clone().find(|name| !locked.contains(name.as_str())) {
-        return Err(
-            Error::new(Kind::Usage, format!("`{unknown}` is not in the lock"))
-                .hint("`nodelith lock --update` without names renews everything"),
-        );
+        return Err(not_in_lock(unknown));
     }
     let sources: BTreeSet<String> = names.map(|name| source(name)).collect();
     Ok(locked
         .into_iter()
         .filter(|name| sources.contains(&source(name)))
         .collect())
+}
+
+/// Refuses names to be renewed that a lock without packages does not have.
+fn known(before: Option<&Pinned>, keep: &Keep) -> Result<()> {
+    let Keep::AllBut(names) = keep else {
+        return Ok(());
+    };
+    let has = |name: &String| {
+        before.is_some_and(|before| {
+            let mut images = before.image.iter();
+            before.component.iter().any(|one| one.name == *name)
+                || images.any(|one| one.reference == *name)
+                || before
+                    .base
+                    .as_ref()
+                    .is_some_and(|base| base.image.reference == *name)
+        })
+    };
+    match names.iter().find(|name| !has(name)) {
+        None => Ok(()),
+        Some(unknown) => Err(not_in_lock(unknown)),
+    }
+}
+
+fn not_in_lock(name: &str) -> Error {
+    Error::new(Kind::Usage, format!("`{name}` is not in the lock"))
+        .hint("`nodelith lock --update` without names renews everything")
 }
 
 /// Digest of the fields that choose a profile's inputs.
@@ -387,7 +417,7 @@ fn debian(profile: &Profile) -> Result<&DebianSettings> {
     profile.debian.as_ref().ok_or_else(|| {
         let error = Error::new(
             Kind::Usage,
-            "the profile has no `[debian]`, and no other source is built yet",
+            "the profile has no `[debian]`, which packages would come from",
         );
         error.hint("say which suite: [debian] suite = \"trixie\"")
     })

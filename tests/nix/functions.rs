@@ -5,8 +5,9 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::common::{refused, run};
+use crate::layers::layers;
 use crate::store::{Store, able};
-use crate::{HELLO, accepted};
+use crate::{HELLO, PROFILE, accepted, build};
 
 /// Where the functions are.
 fn functions() -> String {
@@ -147,6 +148,54 @@ fn an_image_is_built_in_the_sandbox() {
         push.contains("/bin/nodelith' push 'oci:/nix/store/"),
         "{push}"
     );
+}
+
+#[test]
+fn an_image_is_built_upon_another() {
+    if !able() {
+        return;
+    }
+    let store = with_package(Store::new());
+    store.build(&HELLO.replace("hello-1.0", "base-1.0"));
+    build(&store, &PROFILE.replace("none", "gzip"), &[]);
+    let base = layers(&store);
+    fs::rename(store.path("image"), store.path("base")).unwrap();
+    let image = expression("node").replace(
+        "acceptFindings",
+        "fromImage = builtins.path { path = ./base; name = \"base\"; };\n  acceptFindings",
+    );
+    let file = store.write("image.nix", &image);
+    let mut build = store.nix("nix-build");
+    build.arg("--no-out-link").arg(&file);
+    let built = String::from_utf8(run(&mut build)).unwrap();
+    let mut copy = Command::new("cp");
+    copy.arg("-r")
+        .arg(store.on_disk(built.trim()))
+        .arg(store.path("image"));
+    run(&mut copy);
+    let layers = layers(&store);
+    assert!(
+        base.keys().all(|digest| layers.contains_key(digest)),
+        "{base:#?} {layers:#?}"
+    );
+    assert!(layers.len() > base.len());
+    let mut umoci = Command::new("umoci");
+    umoci
+        .args(["unpack", "--image", "image:7", "bundle"])
+        .current_dir(store.path(""));
+    run(&mut umoci);
+    let root = store.path("bundle/rootfs");
+    assert_eq!(fs::read_to_string(root.join("etc/two")).unwrap(), "same\n");
+    let mut names = fs::read_dir(root.join("nix/store"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    assert!(names.any(|name| name.to_string_lossy().ends_with("-base-1.0")));
+    let registered = fs::read_to_string(root.join("nix-path-registration")).unwrap();
+    let hello = registered
+        .lines()
+        .find(|line| line.ends_with("-hello-1.0"))
+        .unwrap();
+    accepted(&store, &root, &[hello]);
 }
 
 #[test]

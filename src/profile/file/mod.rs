@@ -22,7 +22,7 @@ pub use system::{Authority, Certificates, File, Modules, Proxy, Units, User};
 
 use super::merge::{append, grow, merge_fields, replace};
 use super::value::{
-    CompressionLevel, ImageDigest, ImageReference, ImageSource, ImageVersion, KubernetesVersion,
+    AbsolutePath, CompressionLevel, ImageDigest, ImageSource, ImageVersion, KubernetesVersion,
     LayerLimit, LocalFile, Name, PlainText, Scalar, Settings,
 };
 
@@ -218,13 +218,15 @@ pub struct Base {
 }
 
 /// Somebody else's image.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct BaseImage {
     /// Where the image is.
-    pub reference: ImageReference,
-    /// The digest that it must have.
+    pub reference: Option<ImageSource>,
+    /// The digest that it must have: an index's, or a manifest's.
     pub digest: Option<ImageDigest>,
+    /// Paths of it that the node does not have.
+    pub remove: Vec<AbsolutePath>,
 }
 
 replace!(
@@ -243,7 +245,8 @@ replace!(
     Role,
     LocalFile,
     Scalar,
-    BaseImage,
+    ImageDigest,
+    ImageSource,
 );
 grow!(String);
 
@@ -290,6 +293,17 @@ impl super::merge::Merge for Kubernetes {
     }
 }
 
+impl super::merge::Merge for BaseImage {
+    fn merge(&mut self, over: Self) {
+        // A digest belongs to its reference.
+        if over.reference.is_some() {
+            self.digest = None;
+        }
+        merge_fields!(self, over; reference, digest);
+        append(&mut self.remove, over.remove, PartialEq::eq);
+    }
+}
+
 impl super::merge::Merge for Base {
     fn merge(&mut self, over: Self) {
         merge_fields!(self, over; image);
@@ -299,8 +313,11 @@ impl super::merge::Merge for Base {
 impl ProfileFile {
     /// Every image that it names where it may be a local one.
     pub(super) fn image_sources(&mut self) -> Vec<&mut ImageSource> {
-        let images = self.images.iter_mut();
-        images.flat_map(|image| &mut image.source).collect()
+        let images = self.images.iter_mut().flat_map(|image| &mut image.source);
+        let base = self.base.iter_mut().flat_map(|base| &mut base.image);
+        images
+            .chain(base.flat_map(|image| &mut image.reference))
+            .collect()
     }
 
     /// Every local file that it names.

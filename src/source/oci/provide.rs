@@ -49,7 +49,7 @@ impl Images<'_> {
     pub fn pin(&self, image: &NamedImage, architecture: &str) -> Result<PinnedImage> {
         let mut chosen = match image.source.local() {
             Some(place) => {
-                let (chosen, contents) = chosen::open(&place, &image.reference, architecture)?;
+                let (chosen, contents) = open(&place, image, architecture)?;
                 self.keep(&chosen, &contents)?;
                 chosen
             }
@@ -118,7 +118,7 @@ impl Images<'_> {
             let found = self.registries.resolve(&reference(image)?)?;
             return Ok(found.digest);
         };
-        let (chosen, _) = chosen::open(&place, &image.reference, architecture)?;
+        let (chosen, _) = open(&place, image, architecture)?;
         chosen.top().map(|top| top.digest).ok_or_else(empty)
     }
 
@@ -157,15 +157,19 @@ impl Images<'_> {
 
     /// The image, if all of it is in the store as it should be.
     fn whole(&self, pinned: &PinnedImage, architecture: &str) -> Result<Option<Chosen>> {
-        if !self.store.has(&pinned.digest, None) || !self.store.has(&pinned.manifest, None) {
-            return Ok(None);
-        }
-        let Ok(chosen) = self.in_store(pinned.digest, architecture) else {
+        let Some(chosen) = self.outline(pinned, architecture) else {
             return Ok(None);
         };
-        let missing: Vec<&Descriptor> = self.missing(&chosen)?;
-        let same = chosen.manifest().map(|manifest| manifest.digest) == Some(pinned.manifest);
-        Ok((same && missing.is_empty()).then_some(chosen))
+        let missing = self.missing(&chosen)?;
+        Ok(missing.is_empty().then_some(chosen))
+    }
+
+    /// What a pinned image consists of, if documents and configuration are in the store.
+    #[must_use]
+    pub fn outline(&self, pinned: &PinnedImage, architecture: &str) -> Option<Chosen> {
+        let chosen = self.in_store(pinned.digest, architecture).ok()?;
+        let manifest = chosen.manifest()?.digest;
+        (manifest == pinned.manifest).then_some(chosen)
     }
 
     /// The blobs that the store does not have; damaged ones are removed from it.
@@ -236,7 +240,7 @@ impl Images<'_> {
         pinned: &PinnedImage,
         architecture: &str,
     ) -> Result<()> {
-        let (chosen, contents) = chosen::open(place, &image.reference, architecture)?;
+        let (chosen, contents) = open(place, image, architecture)?;
         let has = |digest| chosen.all().any(|one| one.digest == digest);
         if !has(pinned.digest) || !has(pinned.manifest) {
             let found = chosen.top().map(|top| top.digest.to_string());
@@ -298,6 +302,16 @@ impl Images<'_> {
         task.finish(&counted(items.len(), "blob"));
         Ok(())
     }
+}
+
+/// The image in a layout or archive.
+fn open(place: &str, image: &NamedImage, architecture: &str) -> Result<(Chosen, Contents)> {
+    chosen::open(place, &image.reference, architecture).map_err(|error| match error.kind() {
+        Kind::Verify if place.starts_with("oci-archive:") => error.hint(
+            "an archive is made by `skopeo copy FROM oci-archive:FILE`, or by `docker save` from version 25 on",
+        ),
+        _ => error,
+    })
 }
 
 /// The reference of an image in a registry.
