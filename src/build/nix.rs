@@ -70,17 +70,15 @@ impl Builder<'_> {
     ) -> Result<()> {
         let outside = placed.entries.keys();
         let outside = outside.filter(|path| !path.is_within(folder.as_bytes()));
-        let asked = outside.filter(|path| wanted(path.as_bytes()));
-        let asked = asked.map(|path| (path.clone(), path.clone()));
-        for (path, source) in asked.chain(placed.texts.clone()) {
-            known.remove(&path);
-            if let Some((at, entry)) = placed.find(&source)
+        for path in outside.filter(|path| wanted(path.as_bytes())) {
+            known.remove(path);
+            if let Some((at, entry)) = placed.find(path)
                 && let Node::File { size, content } = entry.node.clone()
                 && size <= LONGEST_TEXT
             {
                 let bytes = layer::read_file(self.store, &at, &content)?;
                 let text = String::from_utf8_lossy(&bytes).into_owned();
-                known.insert(path, text);
+                known.insert(path.clone(), text);
             }
         }
         Ok(())

@@ -63,8 +63,6 @@ pub struct Permission {
 pub struct Placed {
     /// By path.
     pub entries: BTreeMap<TreePath, Entry>,
-    /// For paths that are links or are not there, the file whose text stands there.
-    pub texts: BTreeMap<TreePath, TreePath>,
 }
 
 /// Every path of the closures, each once.
@@ -87,10 +85,7 @@ pub fn place(
     base: &Tree,
     text: &dyn Fn(&TreePath, &Content) -> Result<Vec<u8>>,
 ) -> Result<Placed> {
-    let mut placed = Placed {
-        entries: read,
-        texts: BTreeMap::new(),
-    };
+    let mut placed = Placed { entries: read };
     let registered = registration::text(&paths(placings));
     placed.add(
         TreePath::from(REGISTRATION),

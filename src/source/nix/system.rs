@@ -38,11 +38,7 @@ pub(super) fn place(
     link(placed, "nix/var/nix/profiles/system", root.as_str());
     kernels(placed, root);
     command_line(placed, root, text)?;
-    let release = placed.find(&root.in_tree().join("etc").join("os-release"));
-    if let Some((file, _)) = release {
-        placed.texts.insert("usr/lib/os-release".into(), file);
-        link(placed, "etc/os-release", "../usr/lib/os-release");
-    }
+    release(placed, root, text)?;
     Ok(())
 }
 
@@ -73,6 +69,23 @@ fn kernels(placed: &mut Placed, root: &StorePath) {
             }
         }
     }
+}
+
+/// The system's os-release, where the node's name and version are added to it.
+fn release(
+    placed: &mut Placed,
+    root: &StorePath,
+    text: &dyn Fn(&TreePath, &Content) -> Result<Vec<u8>>,
+) -> Result<()> {
+    let found = placed.find(&root.in_tree().join("etc/os-release"));
+    if let Some((path, entry)) = found
+        && let Node::File { content, .. } = &entry.node
+    {
+        let text = text(&path, content)?;
+        placed.add("usr/lib/os-release".into(), inline(text), 0o644);
+        link(placed, "etc/os-release", "../usr/lib/os-release");
+    }
+    Ok(())
 }
 
 /// The system's own kernel arguments, and its init, as NixOS' boot loaders write them.
