@@ -192,6 +192,11 @@ fn help() {
               Local file in place of a release, `NAME:ARCH=FILE` for one architecture of several
               (repeatable)
 
+          --nix-root <DIR>
+              Root folder of the Nix store, as with Nix's own `--store` [default: /]
+              
+              [env: NODELITH_NIX_ROOT]
+
           --vendor <DIR>
               Folder made by `nodelith vendor`, used as the only source
               
@@ -265,6 +270,8 @@ fn help() {
                                             digests [env: NODELITH_RELEASES]
           --component <NAME=FILE>           Local file in place of a release, `NAME:ARCH=FILE` for one
                                             architecture of several (repeatable)
+          --nix-root <DIR>                  Root folder of the Nix store, as with Nix's own `--store`
+                                            [default: /] [env: NODELITH_NIX_ROOT]
           --vendor <DIR>                    Folder made by `nodelith vendor`, used as the only source
                                             [env: NODELITH_VENDOR]
           --offline                         Use no network: everything must be in the store or the

@@ -8,9 +8,10 @@ use rayon::prelude::*;
 use super::base::Base;
 use super::compose::Composed;
 use super::images;
+use super::nix::Closures;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
-use crate::layer::{self, Compression, FORMAT, LayerBlob};
+use crate::layer::{self, Compression, FORMAT, LayerBlob, PlannedLayer};
 use crate::lock::Pinned;
 use crate::profile::Profile;
 use crate::profile::file::{CrictlSource, KubeletSource};
@@ -36,21 +37,31 @@ pub struct Layer {
     pub reused: bool,
 }
 
-/// Gives the image's layers in order, making those that are not in the store;
-/// `new` are those of the root that this build has made already.
+/// What an image's layers are made from, beside its root.
+pub(super) struct Parts<'a> {
+    /// The closures' and the profile's entries over the root.
+    pub composed: &'a Composed,
+    /// The closures, if there are any.
+    pub closures: Option<&'a Closures>,
+    /// The profile's entries.
+    pub own: &'a Tree,
+}
+
+/// Gives the layers of an image on a root of packages in order, making those that are
+/// not in the store; `new` are those of the root that this build has made already.
 ///
 /// # Errors
 /// When a layer cannot be read or written.
-pub fn layers(
+pub(super) fn layers(
     store: &Store,
     root: &Root,
     new: &BTreeSet<Digest>,
-    composed: &Composed,
+    parts: &Parts<'_>,
+    shares: &Shares,
     compression: Compression,
-    limit: usize,
     threads: usize,
 ) -> Result<Vec<Layer>> {
-    let dropped = dropped_by_layer(root, composed);
+    let dropped = dropped_by_layer(root, &parts.composed.dropped);
     let nothing = BTreeSet::new();
     // Many layers at once, each with few threads of its own.
     let compressing = threads.min(THREADS_FOR_A_LAYER);
@@ -64,12 +75,51 @@ pub fn layers(
             Ok(layer)
         })
         .collect::<Result<Vec<_>>>()?;
-    let plan = layer::plan(&composed.added, &BTreeMap::new(), limit)?;
+    layers.extend(over(
+        store,
+        parts,
+        shares,
+        shares.limit,
+        compression,
+        threads,
+    )?);
+    Ok(layers)
+}
+
+/// The layers over the root's: the closures', then the profile's, `limit` of them at most.
+fn over(
+    store: &Store,
+    parts: &Parts<'_>,
+    shares: &Shares,
+    limit: usize,
+    compression: Compression,
+    threads: usize,
+) -> Result<Vec<Layer>> {
+    let make = |planned: &PlannedLayer, tree: &Tree, threads| -> Result<Layer> {
+        let key = layer::key(tree, planned, compression)?;
+        let mut layer = cached(store, &key, || {
+            layer::make(store, planned, tree, compression, threads)
+        })?;
+        // The same entries may have had another name.
+        layer.blob.id.clone_from(&planned.id);
+        Ok(layer)
+    };
+    let mut layers = Vec::new();
+    if let Some(closures) = parts.closures {
+        let plans = closures.plan(shares.closures)?;
+        let planned = plans.iter().flat_map(|(plan, tree)| {
+            let layers = plan.layers.iter();
+            layers.map(move |planned| (planned, tree))
+        });
+        let planned: Vec<_> = planned.collect();
+        let compressing = threads.min(THREADS_FOR_A_LAYER);
+        let made = planned.par_iter();
+        let made = made.map(|(planned, tree)| make(planned, tree, compressing));
+        layers.extend(made.collect::<Result<Vec<_>>>()?);
+    }
+    let plan = layer::plan(parts.own, &BTreeMap::new(), limit)?;
     for planned in &plan.layers {
-        let key = layer::key(&composed.added, planned, compression)?;
-        layers.push(cached(store, &key, || {
-            layer::make(store, planned, &composed.added, compression, threads)
-        })?);
+        layers.push(make(planned, parts.own, threads)?);
     }
     Ok(layers)
 }
@@ -78,15 +128,16 @@ pub fn layers(
 const REMOVED: &str = "removed";
 
 /// Gives the layers of an image on somebody else's: the base's as they are, one with
-/// whiteouts for what is gone of it, and the profile's.
+/// whiteouts for what is gone of it, those of closures, and the profile's.
 ///
 /// # Errors
 /// [`Kind::Usage`] where the profile allows too few; when a layer cannot be written.
-pub fn over_base(
+pub(super) fn over_base(
     store: &Store,
     profile: &Profile,
     base: &Base,
-    composed: &Composed,
+    parts: &Parts<'_>,
+    shares: &Shares,
     compression: Compression,
     threads: usize,
 ) -> Result<Vec<Layer>> {
@@ -98,10 +149,15 @@ pub fn over_base(
             reused: true,
         })
         .collect();
-    let gone: BTreeSet<TreePath> = composed.gone(&base.tree).cloned().collect();
+    let gone: BTreeSet<TreePath> = parts.composed.gone(&base.tree).cloned().collect();
     let taken = layers.len() + usize::from(!gone.is_empty());
-    let plan = layer::plan(&composed.added, &BTreeMap::new(), layer::plan::MAX_LIMIT)?;
-    enough(profile, taken, taken + plan.layers.len())?;
+    let plan = layer::plan(parts.own, &BTreeMap::new(), layer::plan::MAX_LIMIT)?;
+    let closures = match parts.closures {
+        Some(closures) => closures.plan(shares.closures)?,
+        None => Vec::new(),
+    };
+    let closures: usize = closures.iter().map(|(plan, _)| plan.layers.len()).sum();
+    enough(profile, taken, taken + closures + plan.layers.len())?;
     if !gone.is_empty() {
         let folders = folders(&base.tree, &gone);
         let key = serde_json::json!({
@@ -113,12 +169,8 @@ pub fn over_base(
             layer::make_whiteouts(store, REMOVED, &folders, &gone, compression)
         })?);
     }
-    for planned in &plan.layers {
-        let key = layer::key(&composed.added, planned, compression)?;
-        layers.push(cached(store, &key, || {
-            layer::make(store, planned, &composed.added, compression, threads)
-        })?);
-    }
+    let most = layer::plan::MAX_LIMIT;
+    layers.extend(over(store, parts, shares, most, compression, threads)?);
     Ok(layers)
 }
 
@@ -166,42 +218,92 @@ fn enough(profile: &Profile, base: usize, needed: usize) -> Result<()> {
     })
 }
 
-/// How many layers of an image are not the root's: the configuration, and one for
-/// each program that comes as a release or file, for the pause image, and for images.
-///
-/// # Errors
-/// [`Kind::Usage`] where the profile allows too few.
-pub fn reserved(profile: &Profile, pinned: &Pinned) -> Result<usize> {
-    let (kubelet, crictl) = (&profile.kubelet, &profile.crictl);
-    let kubelet = kubelet.source == Some(KubeletSource::File) && kubelet.file.is_some();
-    let crictl = crictl.source == Some(CrictlSource::File) && crictl.file.is_some();
-    let pause = profile.pause.preload == Some(true);
-    let programs = images::layers(pinned.image.len())
-        + pinned.component.len()
-        + [kubelet, crictl, pause]
-            .into_iter()
-            .filter(|own| *own)
-            .count();
-    let (limit, needed) = (usize::from(profile.image.layers), programs + 2);
-    if limit < needed {
-        let message = format!("{limit} layers are too few for this image, which needs {needed}");
-        let error = Error::new(Kind::Usage, message).hint(
-            "each program that is no package has a layer of its own, and so have images, beside the root and the configuration",
-        );
-        return Err(match profile.place(&["image", "layers"], None) {
-            Some(place) => error.at(place),
-            None => error,
-        });
+/// How the layers that an image may have are shared out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shares {
+    /// All of them.
+    limit: usize,
+    /// Those of the configuration, and of programs and images that are no packages.
+    own: usize,
+    /// Those of closures with layers of their own.
+    apart: usize,
+    /// The most for the other closures together.
+    closures: usize,
+}
+
+/// The fewest layers that closures can share: what changes often, and the rest.
+const FEWEST_FOR_CLOSURES: usize = 2;
+
+impl Shares {
+    /// The shares of an image: one layer for the configuration, and for each program
+    /// that comes as a release or file, for the pause image, and for images;
+    /// over another root a quarter for closures; the rest for the root.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] where the profile allows too few.
+    pub(super) fn of(profile: &Profile, pinned: &Pinned) -> Result<Self> {
+        let (kubelet, crictl) = (&profile.kubelet, &profile.crictl);
+        let kubelet = kubelet.source == Some(KubeletSource::File) && kubelet.file.is_some();
+        let crictl = crictl.source == Some(CrictlSource::File) && crictl.file.is_some();
+        let pause = profile.pause.preload == Some(true);
+        let programs = images::layers(pinned.image.len())
+            + pinned.component.len()
+            + [kubelet, crictl, pause]
+                .into_iter()
+                .filter(|own| *own)
+                .count();
+        let limit = usize::from(profile.image.layers);
+        let apart = profile.nix.iter().filter_map(|one| one.layers);
+        let apart = apart.map(|layers| usize::from(layers.get())).sum();
+        let only_closures = profile.debian.is_none() && profile.base_image.is_none();
+        let (root, fewest) = match (profile.nix.is_empty(), only_closures) {
+            (true, _) => (1, 0),
+            (false, true) => (0, FEWEST_FOR_CLOSURES),
+            (false, false) => (1, FEWEST_FOR_CLOSURES),
+        };
+        let needed = root + programs + 1 + apart + fewest;
+        // Of a base it is counted when its layers are known.
+        if limit < needed && profile.base_image.is_none() {
+            let message =
+                format!("{limit} layers are too few for this image, which needs {needed}");
+            let error = Error::new(Kind::Usage, message).hint(
+                "each program that is no package has a layer of its own, and so have images, beside the root and the configuration",
+            );
+            return Err(match profile.place(&["image", "layers"], None) {
+                Some(place) => error.at(place),
+                None => error,
+            });
+        }
+        let own = match programs {
+            0 => 1,
+            _ if limit >= ROOMY => 1 + programs.max(PROGRAMS),
+            _ => 1 + programs,
+        };
+        let left = limit.saturating_sub(root + own + apart).max(fewest);
+        let closures = match (fewest, only_closures) {
+            (0, _) => 0,
+            (_, true) => left,
+            (_, false) => left.min((limit / 4).max(fewest)),
+        };
+        Ok(Self {
+            limit,
+            own,
+            apart,
+            closures,
+        })
     }
-    Ok(match programs {
-        0 => 1,
-        _ if limit >= ROOMY => 1 + programs.max(PROGRAMS),
-        _ => 1 + programs,
-    })
+
+    /// How many layers are not the root's.
+    pub(super) fn reserved(&self) -> usize {
+        self.own + self.apart + self.closures
+    }
 }
 
 /// Which paths each layer of the root loses.
-fn dropped_by_layer(root: &Root, composed: &Composed) -> BTreeMap<Digest, BTreeSet<TreePath>> {
+fn dropped_by_layer(
+    root: &Root,
+    gone: &BTreeSet<TreePath>,
+) -> BTreeMap<Digest, BTreeSet<TreePath>> {
     let mut homes: BTreeMap<&str, Digest> = BTreeMap::new();
     for layer in &root.layers {
         for component in &layer.components {
@@ -209,7 +311,7 @@ fn dropped_by_layer(root: &Root, composed: &Composed) -> BTreeMap<Digest, BTreeS
         }
     }
     let mut dropped: BTreeMap<Digest, BTreeSet<TreePath>> = BTreeMap::new();
-    for path in &composed.dropped {
+    for path in gone {
         if let Some(entry) = root.tree.entries.get(path)
             && let Some(home) = homes.get(&*entry.component)
         {

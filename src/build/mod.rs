@@ -6,6 +6,7 @@
 //! images       images that the profile names → archives of them
 //! root         packages → unpacked, configured, packed, once for each set (sandbox)
 //! base         or somebody else's image → read, once for each
+//! closures     store paths, verified, over the root or as the root
 //! compose      the profile's own entries over the root (pure)
 //! layers       the root's layers as they are, or without what was replaced; the profile's
 //! image        configuration and manifest
@@ -18,11 +19,13 @@ mod files;
 mod findings;
 mod images;
 pub mod layers;
+mod nix;
 pub mod pause;
 pub mod preview;
 pub mod programs;
 mod root;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -44,6 +47,7 @@ use crate::sandbox::Mode;
 use crate::source::debian::archive::mirror::Mirrors;
 use crate::source::debian::root::Root;
 use crate::source::fetch::Fetcher;
+use crate::source::nix::StoreRoot;
 use crate::source::oci::Images;
 use crate::source::release::Provider;
 use crate::store::Store;
@@ -65,6 +69,8 @@ pub struct Builder<'a> {
     pub mirrors: &'a dyn Fn() -> Result<Mirrors>,
     /// Brings releases.
     pub releases: &'a Provider<'a>,
+    /// Where the Nix store is.
+    pub nix_root: &'a StoreRoot,
     /// Brings images.
     pub images: &'a Images<'a>,
     /// How package scripts are run.
@@ -129,6 +135,13 @@ impl Ground {
         }
     }
 
+    fn texts_mut(&mut self) -> &mut BTreeMap<TreePath, String> {
+        match self {
+            Self::Packages(root, _) => &mut root.texts,
+            Self::Base(base) => &mut base.texts,
+        }
+    }
+
     fn base(&self) -> Option<&Base> {
         match self {
             Self::Packages(..) => None,
@@ -173,21 +186,24 @@ impl Builder<'_> {
             profile,
             &components.clone().with(programs::outlines(pinned)),
         )?;
-        let reserved = match base {
-            Some(_) => 0,
-            None => layers::reserved(profile, pinned)?,
-        };
+        let shares = layers::Shares::of(profile, pinned)?;
         let components = components.with(self.programs(pinned, architecture)?);
         let carried = self.carried(profile, architecture, pinned)?;
-        let ground = match base {
+        let mut ground = match base {
             Some(base) => Ground::Base(Box::new(base)),
             None => {
+                let reserved = shares.reserved();
                 let (root, new) = self.root(profile, architecture, pinned, reserved)?;
                 Ground::Packages(root, new)
             }
         };
-        let facts = RootFacts::new(ground.tree(), ground.texts());
-        let files = PinnedFiles::new(self.store, files, carried, ground.tree(), architecture);
+        let mut closures = self.closures(profile, pinned, &mut ground)?;
+        let whole = match &closures {
+            Some(closures) => Cow::Owned(closures.over(ground.tree().clone())),
+            None => Cow::Borrowed(ground.tree()),
+        };
+        let facts = RootFacts::new(&whole, ground.texts());
+        let files = PinnedFiles::new(self.store, files, carried, &whole, architecture);
         let mut configuration =
             node::configure(profile, architecture, &components, &facts, &files)?;
         for warning in &configuration.warnings {
@@ -196,8 +212,11 @@ impl Builder<'_> {
         let stand_in = configuration.stand_in.take();
         let settings = settings(&configuration)?;
         configuration.entries.insert(SETTINGS_PATH.into(), settings);
-        let composed =
-            compose::compose(ground.tree(), configuration.entries, &configuration.removed)?;
+        let own = compose::compose(&whole, configuration.entries, &configuration.removed)?;
+        let composed = match &mut closures {
+            Some(closures) => Cow::Owned(closures.under(&own, ground.tree())?),
+            None => Cow::Borrowed(&own),
+        };
         let accepted = findings::check(
             self,
             &findings::Made {
@@ -209,21 +228,27 @@ impl Builder<'_> {
             },
         )?;
         let task = self.report.task("layers", None, crate::report::Unit::Bytes);
+        let parts = layers::Parts {
+            composed: &composed,
+            closures: closures.as_ref(),
+            own: &own.added,
+        };
         let layers = match &ground {
             Ground::Packages(root, new) => layers::layers(
                 self.store,
                 root,
                 new,
-                &composed,
+                &parts,
+                &shares,
                 compression,
-                usize::from(profile.image.layers),
                 self.threads,
             )?,
             Ground::Base(base) => layers::over_base(
                 self.store,
                 profile,
                 base,
-                &composed,
+                &parts,
+                &shares,
                 compression,
                 self.threads,
             )?,

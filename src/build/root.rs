@@ -35,6 +35,9 @@ impl Builder<'_> {
         pinned: &Pinned,
         reserved: usize,
     ) -> Result<(Root, BTreeSet<Digest>)> {
+        if profile.debian.is_none() && profile.base_image.is_none() && !profile.nix.is_empty() {
+            return Ok((Root::default(), BTreeSet::new()));
+        }
         let mut job = job(
             self.store,
             profile,
@@ -239,7 +242,7 @@ pub fn worker(mode: &str) -> ExitCode {
 /// Makes a folder, but none above it: when this worker's parent was killed, another
 /// build may have taken the scratch folder away.
 /// Texts that node configuration or the check read.
-fn wanted(path: &[u8]) -> bool {
+pub(super) fn wanted(path: &[u8]) -> bool {
     node::facts::wanted(path) || look::wanted(path)
 }
 

@@ -89,6 +89,9 @@ pub enum Verb {
     Completions(Completions),
     /// Write the manual pages into a folder
     Man(Man),
+    /// Build what a derivation of `nix/` asks for; run by Nix alone
+    #[command(hide = true)]
+    NixBuilder,
 }
 
 /// Where packages, releases and images come from.
@@ -143,6 +146,14 @@ pub struct Sources {
     /// Local file in place of a release, `NAME:ARCH=FILE` for one architecture of several (repeatable)
     #[arg(long, value_name = "NAME=FILE")]
     pub component: Vec<String>,
+    /// Root folder of the Nix store, as with Nix's own `--store` [default: /]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "NODELITH_NIX_ROOT",
+        hide_env_values = true
+    )]
+    pub nix_root: Option<PathBuf>,
     /// Folder made by `nodelith vendor`, used as the only source
     #[arg(
         long,

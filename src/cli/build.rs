@@ -9,6 +9,7 @@ use super::args::{Build, SandboxMode};
 use super::sources::{Setting, architectures};
 use super::{Context, Outcome, print};
 use crate::build::{self, Builder};
+use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::image::{layout, manifest::Built};
 use crate::layer::Compression;
@@ -19,6 +20,13 @@ use crate::sandbox::{self, Mode};
 use crate::tree::TreePath;
 
 pub(super) fn run(context: &Context, arguments: &Build) -> Result<Outcome> {
+    build(context, arguments)?;
+    Ok(Outcome::Done)
+}
+
+/// Builds, prints what came of it, and gives the digest of the image, or of the index
+/// of several.
+pub(super) fn build(context: &Context, arguments: &Build) -> Result<Digest> {
     let profile = Profile::load(&arguments.subject.profile)?;
     let architectures = architectures(&profile, &arguments.subject.arch)?;
     let compression = compression(&profile, arguments.compression.as_deref())?;
@@ -46,6 +54,7 @@ pub(super) fn run(context: &Context, arguments: &Build) -> Result<Outcome> {
         fetcher: &setting.fetcher,
         mirrors: &mirrors,
         releases: &releases,
+        nix_root: &setting.nix_root,
         images: &images,
         sandbox: mode(arguments.sandbox),
         threads: context.threads(),
@@ -74,7 +83,7 @@ pub(super) fn run(context: &Context, arguments: &Build) -> Result<Outcome> {
     } else {
         print(&summary.text())?;
     }
-    Ok(Outcome::Done)
+    Ok(written.digest)
 }
 
 /// Runs the sandbox's worker if this process was started as one.

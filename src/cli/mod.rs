@@ -12,6 +12,7 @@ mod import;
 mod init;
 mod lock;
 mod manual;
+mod nix_builder;
 mod pull;
 mod push;
 mod registry;
@@ -97,6 +98,7 @@ fn run(context: &Context, verb: Verb) -> Result<Outcome> {
         Verb::Store(arguments) => store::run(context, &arguments),
         Verb::Completions(arguments) => manual::completions(&arguments),
         Verb::Man(arguments) => manual::pages(&arguments),
+        Verb::NixBuilder => nix_builder::run(context),
     }
 }
 

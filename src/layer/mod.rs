@@ -22,7 +22,7 @@ pub mod untar;
 pub use compress::Compression;
 pub use content::read_file;
 pub use make::{LayerBlob, key, make, make_all, make_whiteouts, refilter};
-pub use plan::{Plan, PlannedLayer, plan};
+pub use plan::{Grouping, Plan, PlannedLayer, plan, plan_grouped};
 
 /// The number that stands in every lock and cache key. It is raised when a
 /// change of ours (the plan, tar, a compression library) changes the bytes of

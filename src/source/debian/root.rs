@@ -79,7 +79,7 @@ pub struct Job {
 }
 
 /// A root, kept as layers.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Root {
     /// Every path; contents are in `layers`.
     pub tree: Tree,
