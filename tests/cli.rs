@@ -76,6 +76,7 @@ fn help() {
       push         Push an image to registries
       pull         Pull an image from a registry into an OCI image layout
       versions     Say which containerd, pause and crictl go with which Kubernetes, and why
+      matrix       List what profiles and architectures there are to build, for CI systems
       init         Write a small commented profile
       schema       Print the JSON schema of profiles
       store        Look into the store, or make room in it
@@ -206,6 +207,28 @@ fn help() {
               File with further certificate authorities for downloads (repeatable)
               
               [env: NODELITH_CA_FILE]
+
+    Cache:
+          --cache-from <REF>
+              Repository from which roots and layers that others made are taken (repeatable)
+              
+              [env: NODELITH_CACHE_FROM]
+
+          --cache-to <REF>
+              Repository to which those that this build used are given (repeatable)
+              
+              [env: NODELITH_CACHE_TO]
+
+          --plain-http
+              Speak plain HTTP to these registries; one on this machine without TLS is spoken to so
+              anyway
+              
+              [env: NODELITH_PLAIN_HTTP]
+
+          --auth-file <FILE>
+              File with credentials for them [default: podman's and docker's own]
+              
+              [env: NODELITH_AUTH_FILE]
 
     ----- stderr -----
     ");
@@ -379,6 +402,7 @@ fn usage_errors() {
       push         Push an image to registries
       pull         Pull an image from a registry into an OCI image layout
       versions     Say which containerd, pause and crictl go with which Kubernetes, and why
+      matrix       List what profiles and architectures there are to build, for CI systems
       init         Write a small commented profile
       schema       Print the JSON schema of profiles
       store        Look into the store, or make room in it

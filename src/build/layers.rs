@@ -1,14 +1,16 @@
 //! The layers of an image: the root's own where nothing of them changed, else
-//! made from them; and those of the profile's entries.
+//! made from them; and those of the profile's entries. What was made before, here or by
+//! another machine that shares a cache, is not made again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
+use super::cache::Cache;
 use super::compose::Composed;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
-use crate::layer::{self, Compression, FORMAT, LayerBlob};
+use crate::layer::{self, Compression, FORMAT, LayerBlob, Uncompressed};
 use crate::lock::Pinned;
 use crate::profile::Profile;
 use crate::profile::file::{CrictlSource, KubeletSource};
@@ -40,7 +42,7 @@ pub struct Layer {
 /// # Errors
 /// When a layer cannot be read or written.
 pub fn layers(
-    store: &Store,
+    (store, cache): (&Store, Option<&Cache<'_>>),
     root: &Root,
     new: &BTreeSet<Digest>,
     composed: &Composed,
@@ -48,6 +50,11 @@ pub fn layers(
     limit: usize,
     threads: usize,
 ) -> Result<Vec<Layer>> {
+    let kept = Kept {
+        store,
+        cache,
+        compression,
+    };
     let dropped = dropped_by_layer(root, composed);
     let nothing = BTreeSet::new();
     // Many layers at once, each with few threads of its own.
@@ -57,7 +64,7 @@ pub fn layers(
         .par_iter()
         .map(|layer| {
             let dropped = dropped.get(&layer.blob.digest).unwrap_or(&nothing);
-            let mut layer = root_layer(store, layer, dropped, compression, compressing)?;
+            let mut layer = root_layer(&kept, layer, dropped, compressing)?;
             layer.reused &= !new.contains(&layer.blob.digest);
             Ok(layer)
         })
@@ -65,9 +72,12 @@ pub fn layers(
     let plan = layer::plan(&composed.added, &BTreeMap::new(), limit)?;
     for planned in &plan.layers {
         let key = layer::key(&composed.added, planned, compression)?;
-        layers.push(cached(store, &key, || {
-            layer::make(store, planned, &composed.added, compression, threads)
-        })?);
+        layers.push(kept.or_made(
+            &key,
+            &planned.id,
+            &|| layer::uncompressed(store, planned, &composed.added),
+            || layer::make(store, planned, &composed.added, compression, threads),
+        )?);
     }
     Ok(layers)
 }
@@ -125,12 +135,12 @@ fn dropped_by_layer(root: &Root, composed: &Composed) -> BTreeMap<Digest, BTreeS
 }
 
 fn root_layer(
-    store: &Store,
+    kept: &Kept<'_>,
     layer: &RootLayer,
     dropped: &BTreeSet<TreePath>,
-    compression: Compression,
     threads: usize,
 ) -> Result<Layer> {
+    let (store, compression) = (kept.store, kept.compression);
     if dropped.is_empty() && compression == Compression::ZSTD {
         return Ok(Layer {
             blob: layer.blob.clone(),
@@ -143,22 +153,51 @@ fn root_layer(
         "dropped": dropped,
         "compression": compression.to_string(),
     });
-    cached(store, &Digest::of(parts.to_string().as_bytes()), || {
-        layer::refilter(store, &layer.blob, dropped, compression, threads)
-    })
+    kept.or_made(
+        &Digest::of(parts.to_string().as_bytes()),
+        &layer.blob.id,
+        &|| layer::refiltered(store, &layer.blob, dropped),
+        || layer::refilter(store, &layer.blob, dropped, compression, threads),
+    )
 }
 
-/// The layer recorded under `key`, or what `make` makes.
-fn cached(store: &Store, key: &Digest, make: impl FnOnce() -> Result<LayerBlob>) -> Result<Layer> {
-    if let Some(blob) = store.record::<LayerBlob>("layers", key)
-        && store.has(&blob.digest, Some(blob.size))
-    {
-        return Ok(Layer { blob, reused: true });
+/// Where layers may be that were made before.
+struct Kept<'a> {
+    store: &'a Store,
+    cache: Option<&'a Cache<'a>>,
+    compression: Compression,
+}
+
+impl Kept<'_> {
+    /// The layer recorded under `key`, here or in a cache, or what `make` makes.
+    /// `expected` works out what a cache's must hold.
+    fn or_made(
+        &self,
+        key: &Digest,
+        id: &str,
+        expected: &dyn Fn() -> Result<Uncompressed>,
+        make: impl FnOnce() -> Result<LayerBlob>,
+    ) -> Result<Layer> {
+        let recorded = self.store.record::<LayerBlob>("layers", key);
+        let here = recorded.filter(|blob| self.store.has(&blob.digest, Some(blob.size)));
+        let reused = here.or_else(|| {
+            let media_type = self.compression.media_type();
+            self.cache?.layer(key, (id, media_type), expected)
+        });
+        let layer = match reused {
+            Some(blob) => Layer { blob, reused: true },
+            None => {
+                let blob = make()?;
+                self.store.put_record("layers", key, &blob)?;
+                Layer {
+                    blob,
+                    reused: false,
+                }
+            }
+        };
+        if let Some(cache) = self.cache {
+            cache.used_layer(key, &layer.blob);
+        }
+        Ok(layer)
     }
-    let blob = make()?;
-    store.put_record("layers", key, &blob)?;
-    Ok(Layer {
-        blob,
-        reused: false,
-    })
 }

@@ -7,8 +7,10 @@
 //! compose      the profile's own entries over the root (pure)
 //! layers       the root's layers as they are, or without what was replaced; the profile's
 //! image        configuration and manifest
+//! cache        roots and layers of other machines, through a registry
 //! ```
 
+pub mod cache;
 pub mod compose;
 pub mod excludes;
 mod files;
@@ -62,6 +64,8 @@ pub struct Builder<'a> {
     pub sandbox: Mode,
     /// How many threads to use.
     pub threads: usize,
+    /// Where other machines' work is taken from and given to.
+    pub cache: Option<&'a cache::Cache<'a>>,
     /// Why errors that the check finds are accepted; none where they are not.
     pub accept_findings: Option<&'a str>,
 }
@@ -105,7 +109,10 @@ impl Builder<'_> {
             "checks": findings::rules(), "accepted": self.accept_findings,
         });
         let key = Digest::of(key.to_string().as_bytes());
-        if let Some(outcome) = self.unchanged(&key) {
+        let before = self.unchanged(&key);
+        if let Some(outcome) = before.clone()
+            && !self.cache.is_some_and(cache::Cache::gives)
+        {
             return Ok(outcome);
         }
         let components = Components::find(profile, |name| {
@@ -143,7 +150,7 @@ impl Builder<'_> {
         )?;
         let task = self.report.task("layers", None, crate::report::Unit::Bytes);
         let layers = layers::layers(
-            self.store,
+            (self.store, self.cache),
             &root,
             &new,
             &composed,
@@ -165,10 +172,13 @@ impl Builder<'_> {
             layers: blobs,
         };
         self.store.put_record("images", &key, &record)?;
+        if let Some(cache) = self.cache {
+            cache.give();
+        }
         Ok(Outcome {
+            unchanged: before.is_some_and(|before| before.image == record.image),
             image: record.image,
             layers,
-            unchanged: false,
         })
     }
 

@@ -11,6 +11,7 @@ mod failure;
 mod init;
 mod lock;
 mod manual;
+mod matrix;
 mod pull;
 mod push;
 mod registry;
@@ -90,6 +91,7 @@ fn run(context: &Context, verb: Verb) -> Result<Outcome> {
         Verb::Push(arguments) => push::run(context, &arguments),
         Verb::Pull(arguments) => pull::run(context, &arguments),
         Verb::Versions(arguments) => versions::run(context, &arguments),
+        Verb::Matrix(arguments) => matrix::run(context, &arguments),
         Verb::Init(arguments) => init::run(context, &arguments),
         Verb::Schema => init::print_schema(),
         Verb::Store(arguments) => store::run(context, &arguments),

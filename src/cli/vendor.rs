@@ -43,6 +43,7 @@ pub(super) fn run(context: &Context, arguments: &Vendor) -> Result<Outcome> {
         releases: &releases,
         sandbox: Mode::Auto,
         threads: context.threads(),
+        cache: None,
         accept_findings: None,
     };
     let mut wanted = BTreeMap::new();
