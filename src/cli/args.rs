@@ -626,6 +626,8 @@ pub enum MatrixFormat {
     Gitlab,
     /// For Argo Workflows' `withParam:`
     Argo,
+    /// For shells: profile, name, tag and architecture on a line, with tabs between
+    Lines,
 }
 
 /// Arguments of `init`.

@@ -53,6 +53,7 @@ pub(super) fn run(context: &Context, arguments: &Matrix) -> Result<Outcome> {
         MatrixFormat::Github => print(&json!({"include": objects(&rows)}).to_string())?,
         MatrixFormat::Argo => print(&json!(objects(&rows)).to_string())?,
         MatrixFormat::Gitlab => print(&gitlab(&rows).to_string())?,
+        MatrixFormat::Lines => print(&lines(&rows)?)?,
     }
     Ok(Outcome::Done)
 }
@@ -170,6 +171,23 @@ fn gitlab(rows: &[Row]) -> Value {
         })
     };
     rows.iter().map(variables).collect()
+}
+
+/// For `while IFS=$'\t' read -r …` of a shell.
+fn lines(rows: &[Row]) -> Result<String> {
+    let line = |row: &Row| {
+        let profile = row.profile.display().to_string();
+        if profile.contains(['\t', '\n']) {
+            let message = format!(
+                "the name `{}` has a tab or a line end in it",
+                profile.escape_debug()
+            );
+            return Err(Error::new(Kind::Usage, message).hint("choose another `--format`"));
+        }
+        Ok([&*profile, &row.name, &row.tag, &row.architecture].join("\t"))
+    };
+    let lines: Vec<String> = rows.iter().map(line).collect::<Result<_>>()?;
+    Ok(lines.join("\n"))
 }
 
 fn table(rows: &[Row]) -> String {

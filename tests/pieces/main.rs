@@ -9,7 +9,13 @@ mod common;
 #[expect(dead_code, reason = "registries with HTTPS are for other tests")]
 mod docker;
 
+mod argo;
 mod cache;
+mod document;
+mod github;
+mod gitlab;
 mod matrix;
 mod refused;
+mod shape;
+mod shell;
 mod team;

@@ -111,6 +111,14 @@ fn for_ci_systems() {
             "ARCHITECTURE": "arm64", "RUNNER": "big",
         }])
     );
+    let lines = matrix(
+        &folder,
+        &[&ALL[..], &["--format", "lines", "--per-profile"]].concat(),
+    );
+    assert_eq!(
+        lines,
+        "edge.toml\tedge\t7\tamd64\nworker.toml\tworker\t1.2\tamd64,arm64\n"
+    );
     // Whatever order they are named in.
     let mut other = ALL;
     other.reverse();

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use super::common::mirror::{MINIMAL, Mirror, minimal_packages};
+use super::common::mirror::{MINIMAL, Mirror, Recipe, minimal_packages};
 use super::common::{document, manifest_digest, nodelith, output, run, scratch};
 use super::docker::DockerRegistry;
 
@@ -48,6 +48,24 @@ impl Team {
             .arg("--keyring")
             .arg(team.mirror.keyring()));
         team
+    }
+
+    /// Puts a newer package into the archive; its name.
+    pub fn newer(&self) -> String {
+        let recipe = Recipe {
+            name: "base-passwd",
+            fields: &[
+                "Version: 99.1",
+                "Architecture: amd64",
+                "Essential: yes",
+                "Priority: required",
+            ],
+            ..Recipe::default()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        self.mirror.add(&recipe.make(folder.path()));
+        self.mirror.publish(None);
+        recipe.name.to_owned()
     }
 
     /// A machine that has the profile, and the first one's lock if there is one.
