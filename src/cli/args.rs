@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::matrix::Runner;
-use crate::build::cache::Place;
 use crate::registry::{Mirror, Reference};
+
+mod ci;
+
+pub use ci::{Cache, Matrix, MatrixFormat};
 
 /// Turns a short profile into an immutable Kubernetes node image.
 #[derive(Debug, Parser)]
@@ -93,7 +95,7 @@ pub enum Verb {
     Man(Man),
 }
 
-/// Where packages and releases come from.
+/// Where packages, releases and images come from.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Sources")]
 pub struct Sources {
@@ -165,6 +167,26 @@ pub struct Sources {
         value_delimiter = ':'
     )]
     pub ca_file: Vec<PathBuf>,
+    /// Speak plain HTTP to registries; one on this machine without TLS is spoken to so anyway
+    #[arg(long, env = "NODELITH_PLAIN_HTTP", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
+    pub plain_http: bool,
+    /// File with credentials for registries [default: podman's and docker's own]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "NODELITH_AUTH_FILE",
+        hide_env_values = true
+    )]
+    pub auth_file: Option<PathBuf>,
+    /// What to ask for images before a registry (repeatable)
+    #[arg(
+        long,
+        value_name = "REGISTRY=URL",
+        env = "NODELITH_REGISTRY_MIRROR",
+        hide_env_values = true,
+        value_delimiter = ' '
+    )]
+    pub registry_mirror: Vec<Mirror>,
 }
 
 /// Which profile, lock and architectures.
@@ -211,41 +233,6 @@ pub struct Build {
     pub(crate) sources: Sources,
     #[command(flatten)]
     pub(crate) cache: Cache,
-}
-
-/// Work shared through registries.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Cache")]
-pub struct Cache {
-    /// Repository from which roots and layers that others made are taken (repeatable)
-    #[arg(
-        long,
-        value_name = "REF",
-        env = "NODELITH_CACHE_FROM",
-        hide_env_values = true,
-        value_delimiter = ' '
-    )]
-    pub cache_from: Vec<Place>,
-    /// Repository to which those that this build used are given (repeatable)
-    #[arg(
-        long,
-        value_name = "REF",
-        env = "NODELITH_CACHE_TO",
-        hide_env_values = true,
-        value_delimiter = ' '
-    )]
-    pub cache_to: Vec<Place>,
-    /// Speak plain HTTP to these registries; one on this machine without TLS is spoken to so anyway
-    #[arg(long, env = "NODELITH_PLAIN_HTTP", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
-    pub plain_http: bool,
-    /// File with credentials for them [default: podman's and docker's own]
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "NODELITH_AUTH_FILE",
-        hide_env_values = true
-    )]
-    pub auth_file: Option<PathBuf>,
 }
 
 /// How package scripts are run.
@@ -589,45 +576,6 @@ pub struct Versions {
     /// Say what is supported on that day, like `2026-11-25`
     #[arg(long, value_name = "DATE")]
     pub date: Option<String>,
-}
-
-/// Arguments of `matrix`.
-#[derive(Debug, Args)]
-pub struct Matrix {
-    /// The profiles; locks among them are passed over, so that `*.toml` will do
-    #[arg(value_name = "PROFILE", required = true)]
-    pub profiles: Vec<PathBuf>,
-    /// Only these architectures [default: each profile's]
-    #[arg(long, value_name = "ARCH", value_delimiter = ',')]
-    pub arch: Vec<String>,
-    /// One row for each profile, its architectures with commas between
-    #[arg(long)]
-    pub per_profile: bool,
-    /// What the machine for an architecture is called (repeatable) [default: GitHub's own for
-    /// `github`, else the architecture]
-    #[arg(long, value_name = "ARCH=LABEL")]
-    pub runner: Vec<Runner>,
-    /// How it is printed
-    #[arg(long, value_enum, default_value_t)]
-    pub format: MatrixFormat,
-}
-
-/// How a matrix is printed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum MatrixFormat {
-    /// For people
-    #[default]
-    Table,
-    /// As `--json`
-    Json,
-    /// For GitHub's `strategy: matrix: ${{ fromJSON(…) }}`
-    Github,
-    /// For GitLab's `parallel: matrix:`
-    Gitlab,
-    /// For Argo Workflows' `withParam:`
-    Argo,
-    /// For shells: profile, name, tag and architecture on a line, with tabs between
-    Lines,
 }
 
 /// Arguments of `init`.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::args::{Build, Cache as Arguments, SandboxMode};
+use super::args::{Build, SandboxMode};
 use super::sources::{Setting, architectures};
 use super::{Context, Outcome, print};
 use crate::build::cache::Cache;
@@ -101,28 +101,23 @@ fn cache_registries(
     store: &Store,
     arguments: &Build,
 ) -> Result<Option<Registries>> {
-    let Arguments {
-        cache_from,
-        cache_to,
-        plain_http,
-        auth_file,
-    } = &arguments.cache;
-    if cache_from.is_empty() && cache_to.is_empty() {
+    let (cache, sources) = (&arguments.cache, &arguments.sources);
+    if cache.cache_from.is_empty() && cache.cache_to.is_empty() {
         return Ok(None);
     }
-    if arguments.sources.offline {
+    if sources.offline {
         let message = "`--offline` forbids the network, which `--cache-from` and `--cache-to` need";
         return Err(Error::new(Kind::Usage, message).hint("leave one of them out"));
     }
     let default = Options::default();
     let options = Options {
         http: http::Options {
-            ca_files: arguments.sources.ca_file.clone(),
+            ca_files: sources.ca_file.clone(),
             retries: CACHE_RETRIES,
             ..default.http
         },
-        plain_http: *plain_http,
-        auth_file: auth_file.clone(),
+        plain_http: sources.plain_http,
+        auth_file: sources.auth_file.clone(),
         ..default
     };
     let report = context.report.clone();

@@ -56,6 +56,7 @@ use crate::store::Store;
 
 pub use artifact::Tagged;
 use host::Host;
+pub use manifest::media_type_of;
 pub use pull::{Pulled, Wanted};
 pub use push::{BlobState, Pushed, PushedBlob};
 pub use reference::Reference;
