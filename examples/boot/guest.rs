@@ -8,9 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
+use nodelith::bundle::initrd::cpio::Archive;
 
 use crate::Result;
-use crate::cpio::Archive;
 use crate::unpack::Unpacked;
 
 /// The virtio port's name.
