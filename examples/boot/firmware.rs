@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use nodelith::bundle::disk::gpt;
 use nodelith::bundle::export::{Format, Options, export};
 use nodelith::image::read::Image;
 use nodelith::report::{Mode, Report};
@@ -20,7 +22,7 @@ const VARIABLES: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
 const DISK: u64 = 6 << 30;
 
 /// Exports the disk and puts it onto a larger one, as one does with a machine's.
-pub fn start(image: &Image, test: &Test, folder: &Path) -> Result<Start> {
+pub fn start(image: &Image, test: &Test, folder: &Path, damage: bool) -> Result<Start> {
     if !test.appended.is_empty() {
         return Err(
             "its systemd takes no unit as a credential: boot it with `--way kernel`".into(),
@@ -39,7 +41,11 @@ pub fn start(image: &Image, test: &Test, folder: &Path) -> Result<Start> {
     let exported = folder.join("export");
     export(image, &options, &exported, &Report::new(Mode::Quiet))?;
     let disk = exported.join(Format::Disk.file());
-    File::options().write(true).open(&disk)?.set_len(DISK)?;
+    let file = File::options().read(true).write(true).open(&disk)?;
+    file.set_len(DISK)?;
+    if damage {
+        change(&file)?;
+    }
     let variables: PathBuf = folder.join("variables.fd");
     fs::copy(VARIABLES, &variables)?;
     Ok(Start::Firmware {
@@ -47,4 +53,15 @@ pub fn start(image: &Image, test: &Test, folder: &Path) -> Result<Start> {
         variables,
         disk,
     })
+}
+
+/// Changes a byte of the root's first block, which every mount reads; at that place it
+/// means nothing.
+fn change(disk: &File) -> Result<()> {
+    let partitions = gpt::read(disk).ok_or("the disk has no partitions")?;
+    let root = partitions.get(&2).ok_or("the disk has no root")?;
+    let mut byte = [0];
+    disk.read_exact_at(&mut byte, root.start)?;
+    disk.write_all_at(&[byte[0] ^ 1], root.start)?;
+    Ok(())
 }

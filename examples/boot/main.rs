@@ -48,6 +48,9 @@ struct Arguments {
     /// How the machine starts
     #[arg(long, value_enum, default_value_t)]
     way: Way,
+    /// Change one byte of the root on the disk first: it must not boot then
+    #[arg(long)]
+    damage: bool,
     /// Where the results go as JSON
     #[arg(long, default_value = "target/boot.json")]
     output: PathBuf,
@@ -109,7 +112,7 @@ fn prove(image_name: &str, folder: &Path, arguments: &Arguments) -> Result<Repor
     let image = Image::open(image_name, None)?;
     let start = match arguments.way {
         Way::Kernel => start_with_kernel(&image, &unpacked, &test, folder)?,
-        Way::Disk => firmware::start(&image, &test, folder)?,
+        Way::Disk => firmware::start(&image, &test, folder, arguments.damage)?,
     };
     let machine = qemu::Machine {
         start,

@@ -249,13 +249,17 @@ fn the_efi_system_partition_is_fat() {
             "{said}"
         );
         assert!(said.contains("311 files"), "{said}");
+        let copies = tempfile::tempdir().unwrap();
+        let mut mcopy = Command::new("mcopy");
+        mcopy.args(["-s", "-n", "-i"]).arg(&path);
+        run(mcopy
+            .args(["::EFI", "::loader", "::empty", "::UPPER.TXT"])
+            .arg(copies.path()));
         for (name, bytes) in &files() {
-            if name.contains("many") && !name.contains('7') {
-                continue;
-            }
-            let mut mtype = Command::new("mtype");
-            let found = run(mtype.arg("-i").arg(&path).arg(format!("::{name}")));
-            assert!(found == *bytes, "{name}");
+            assert!(
+                fs::read(copies.path().join(name)).unwrap() == *bytes,
+                "{name}"
+            );
         }
         let listed = run(Command::new("mdir")
             .args(["-i"])

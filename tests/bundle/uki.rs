@@ -152,7 +152,19 @@ fn what_is_in_the_unified_kernel_image_and_on_the_disk() {
     let list = run(Command::new("sh")
         .args(["-c", "zstd -qdc initrd.zst 2>/dev/null | cpio -t --quiet"])
         .current_dir(scene.0.path()));
-    assert_snapshot!(String::from_utf8(list).unwrap(), @"");
+    assert_snapshot!(String::from_utf8(list).unwrap(), @r"
+    init
+    etc
+    etc/initrd-release
+    modules
+    modules/order
+    modules/alias
+    modules/dm_mod.ko
+    modules/dm_verity.ko
+    modules/erofs.ko
+    modules/nvme.ko
+    modules/overlay.ko
+    ");
 
     // The disk: the same root in its partition, the same program in the other.
     let disk = scene.path("out/disk.raw");
@@ -229,13 +241,33 @@ fn signatures() {
     let command = "sbsign --key db.key --cert db.crt --output \"$2\" \"$1\"";
     run(scene.export("uki", "own").args(["--sign-command", command]));
     assert!(verify(&scene.path("own/node.efi")));
-    let mut refuse = |arguments: &[&str]| refused(scene.export("uki", "none").args(arguments), 2);
-    assert_snapshot!(refuse(&["--sign-command", "echo no key >&2; exit 1"]), @"");
-    assert_snapshot!(refuse(&["--sign-command", "true"]), @"");
-    assert_snapshot!(refuse(&["--sign-key", "db.key"]), @"");
+    let refuse = |arguments: &[&str]| {
+        refused(
+            scene.export("uki", "none").arg("--quiet").args(arguments),
+            2,
+        )
+    };
+    assert_snapshot!(refuse(&["--sign-command", "echo no key >&2; exit 1"]), @r"
+    error: `echo no key >&2; exit 1` failed: no key
+    ");
+    assert_snapshot!(refuse(&["--sign-command", "true"]), @r"
+    error: `true` has written no signed file
+    hint: a `--sign-command` takes the file `$1` and writes the signed one to `$2`
+    ");
+    assert_snapshot!(refuse(&["--sign-key", "db.key"]), @r"
+    error: the following required arguments were not provided:
+      --sign-certificate <FILE>
+
+    Usage: nodelith export --to <FORMAT> --output <DIR> --sign-key <FILE> --sign-certificate <FILE> --quiet --esp-size <SIZE> --store <DIR> <IMAGE>
+
+    For more information, try '--help'.
+    ");
     let mut bare = scene.export("uki", "none");
     bare.args(sign).env("PATH", "/nowhere");
-    assert_snapshot!(refused(&mut bare, 2), @"");
+    assert_snapshot!(refused(&mut bare, 2), @r"
+    error: signing with a key needs `sbsign`, which is not there
+    hint: install sbsigntool, or name a program of your own with `--sign-command`
+    ");
     assert!(!scene.path("none/node.efi").exists());
 }
 
@@ -261,25 +293,59 @@ fn what_an_image_lacks_is_said() {
         said
     };
     let lacks = |path: &'static str| said(&|tree| without(path)(tree), &[]);
-    assert_snapshot!(lacks("usr/lib/modules"), @"");
-    assert_snapshot!(lacks("boot/vmlinuz"), @"");
-    assert_snapshot!(lacks("usr/lib/systemd/boot/efi/linux"), @"");
-    assert_snapshot!(lacks("usr/lib/systemd/boot/efi/systemd-boot"), @"");
-    assert_snapshot!(lacks("usr/lib/modules/6.1.0-test/modules.builtin"), @"");
+    assert_snapshot!(lacks("usr/lib/modules"), @r"
+    error: the image cannot be booted: it lacks a kernel
+    hint: in Debian it comes from linux-image-amd64 or linux-image-cloud-amd64
+    ");
+    assert_snapshot!(lacks("boot/vmlinuz"), @r"
+    error: the image cannot be booted: it lacks the kernel of its modules, 6.1.0-test
+    hint: in Debian it comes from linux-image-6.1.0-test
+    ");
+    assert_snapshot!(lacks("usr/lib/systemd/boot/efi/linux"), @r"
+    error: the image cannot be booted: it lacks `/usr/lib/systemd/boot/efi/linuxx64.efi.stub`
+    hint: in Debian it comes from systemd-boot-efi
+    ");
+    assert_snapshot!(lacks("usr/lib/systemd/boot/efi/systemd-boot"), @r"
+    error: the image cannot be booted: it lacks `/usr/lib/systemd/boot/efi/systemd-bootx64.efi`
+    hint: in Debian it comes from systemd-boot-efi
+    ");
+    assert_snapshot!(lacks("usr/lib/modules/6.1.0-test/modules.builtin"), @r"
+    error: the image's kernel has no module `ext4`
+    hint: Debian's linux-image-amd64 and linux-image-cloud-amd64 have it
+    ");
     let nothing = |_: &mut Tree| {};
-    assert_snapshot!(said(&nothing, &["--init", "image"]), @"");
-    assert_snapshot!(said(&nothing, &["--init", "image/index.json"]), @"");
-    assert_snapshot!(said(&nothing, &["--disk-size", "70M"]), @"");
-    assert_snapshot!(said(&nothing, &["--disk-size", "much"]), @"");
+    assert_snapshot!(said(&nothing, &["--init", "image"]), @r"
+    error: reading `image`: Is a directory
+    hint: name that for amd64 with `--init FILE`
+    ");
+    assert_snapshot!(said(&nothing, &["--init", "image/index.json"]), @r"
+    error: `image/index.json` is no program for an initrd
+    hint: name that for amd64 with `--init FILE`
+    ");
+    assert_snapshot!(said(&nothing, &["--disk-size", "70M"]), @r"
+    error: the disk of 70.00 MiB is too small for all of its partitions: 131.00 MiB
+    hint: make it larger with `--disk-size`
+    ");
+    assert_snapshot!(said(&nothing, &["--disk-size", "much"]), @r"
+    error: invalid value 'much' for '--disk-size <SIZE>': write it like `512M` or `8G`
+
+    For more information, try '--help'.
+    ");
     let large = |tree: &mut Tree| {
         let kernel = sample::inline(vec![7; 70 << 20]);
         let entry = sample::entry(kernel, 0o644, "kernel");
         tree.entries
             .insert(TreePath::from("boot/vmlinuz-6.1.0-test"), entry);
     };
-    assert_snapshot!(said(&large, &[]), @"");
+    assert_snapshot!(said(&large, &[]), @r"
+    error: the EFI system partition is too small: its files need 71.34 MiB, and 64.00 MiB has room for 62.98 MiB
+    hint: make it larger with `--esp-size`
+    ");
     let scene = Scene::of(|_| {});
     let mut gce = scene.export("gce", "out");
     gce.args(["--disk-size", "1500M", "--quiet"]);
-    assert_snapshot!(refused(&mut gce, 2), @"");
+    assert_snapshot!(refused(&mut gce, 2), @r"
+    error: Google Cloud takes disks of whole GiB alone
+    hint: give `--disk-size 2G`, or leave it out
+    ");
 }
