@@ -207,6 +207,21 @@ fn help() {
               
               [env: NODELITH_CA_FILE]
 
+          --plain-http
+              Speak plain HTTP to registries; one on this machine without TLS is spoken to so anyway
+              
+              [env: NODELITH_PLAIN_HTTP]
+
+          --auth-file <FILE>
+              File with credentials for registries [default: podman's and docker's own]
+              
+              [env: NODELITH_AUTH_FILE]
+
+          --registry-mirror <REGISTRY=URL>
+              What to ask for images before a registry (repeatable)
+              
+              [env: NODELITH_REGISTRY_MIRROR]
+
     ----- stderr -----
     ");
     assert_cmd_snapshot!(nodelith(folder.path(), &["lock", "-h"]), @r"
@@ -235,25 +250,33 @@ fn help() {
       -h, --help                Print help
 
     Sources:
-          --mirror <URL>           Base address of the Debian archive [default: the profile's, else the
-                                   host's apt sources] [env: NODELITH_MIRROR]
-          --security-mirror <URL>  Base address of the security archive [default: as for the mirror]
-                                   [env: NODELITH_SECURITY_MIRROR]
-          --fallback-mirror <URL>  Mirror that still has superseded packages, asked when the first one
-                                   does not (repeatable) [env: NODELITH_FALLBACK_MIRROR]
-          --keyring <FILE>         File with the archive's signing keys (repeatable) [default: the
-                                   host's Debian archive keyring] [env: NODELITH_KEYRING]
-          --ignore-valid-until     Accept releases past their Valid-Until date; the lock records it
-          --releases <FILE>        Table of releases over the built-in one: mirrors, addresses, digests
-                                   [env: NODELITH_RELEASES]
-          --component <NAME=FILE>  Local file in place of a release, `NAME:ARCH=FILE` for one
-                                   architecture of several (repeatable)
-          --vendor <DIR>           Folder made by `nodelith vendor`, used as the only source [env:
-                                   NODELITH_VENDOR]
-          --offline                Use no network: everything must be in the store or the vendor folder
-                                   [env: NODELITH_OFFLINE]
-          --ca-file <FILE>         File with further certificate authorities for downloads (repeatable)
-                                   [env: NODELITH_CA_FILE]
+          --mirror <URL>                    Base address of the Debian archive [default: the profile's,
+                                            else the host's apt sources] [env: NODELITH_MIRROR]
+          --security-mirror <URL>           Base address of the security archive [default: as for the
+                                            mirror] [env: NODELITH_SECURITY_MIRROR]
+          --fallback-mirror <URL>           Mirror that still has superseded packages, asked when the
+                                            first one does not (repeatable) [env:
+                                            NODELITH_FALLBACK_MIRROR]
+          --keyring <FILE>                  File with the archive's signing keys (repeatable) [default:
+                                            the host's Debian archive keyring] [env: NODELITH_KEYRING]
+          --ignore-valid-until              Accept releases past their Valid-Until date; the lock
+                                            records it
+          --releases <FILE>                 Table of releases over the built-in one: mirrors, addresses,
+                                            digests [env: NODELITH_RELEASES]
+          --component <NAME=FILE>           Local file in place of a release, `NAME:ARCH=FILE` for one
+                                            architecture of several (repeatable)
+          --vendor <DIR>                    Folder made by `nodelith vendor`, used as the only source
+                                            [env: NODELITH_VENDOR]
+          --offline                         Use no network: everything must be in the store or the
+                                            vendor folder [env: NODELITH_OFFLINE]
+          --ca-file <FILE>                  File with further certificate authorities for downloads
+                                            (repeatable) [env: NODELITH_CA_FILE]
+          --plain-http                      Speak plain HTTP to registries; one on this machine without
+                                            TLS is spoken to so anyway [env: NODELITH_PLAIN_HTTP]
+          --auth-file <FILE>                File with credentials for registries [default: podman's and
+                                            docker's own] [env: NODELITH_AUTH_FILE]
+          --registry-mirror <REGISTRY=URL>  What to ask for images before a registry (repeatable) [env:
+                                            NODELITH_REGISTRY_MIRROR]
 
     ----- stderr -----
     ");

@@ -180,6 +180,23 @@ impl Data {
         Ok(path)
     }
 
+    /// Where profiles over the measured one are.
+    pub fn profile_folder(&self) -> &Path {
+        self.work.path()
+    }
+
+    /// A profile over the measured one, with a file of that folder; its lock, beside
+    /// it, has the measured packages.
+    pub fn profile_filled(&self, file: &str) -> Result<PathBuf> {
+        let path = self.work.path().join("filled.toml");
+        let base = Value::from(self.profile.display().to_string());
+        let text =
+            format!("extends = {base}\n[[files]]\npath = \"/opt/filling\"\nsource = \"{file}\"\n");
+        fs::write(&path, text)?;
+        fs::copy(self.lock(), path.with_extension("lock.toml"))?;
+        Ok(path)
+    }
+
     fn verb(&self, verb: &str, store: &Path, profile: &Path) -> Command {
         let mut command = Command::new(&self.nodelith);
         command.arg(verb).arg(profile);

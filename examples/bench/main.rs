@@ -8,6 +8,7 @@
     reason = "a program that talks to people"
 )]
 
+mod check;
 mod data;
 mod figures;
 mod pack;
@@ -89,6 +90,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
     measures.push(one_file(&data, runs)?);
     measures.push(root::of_image(&data, runs)?);
     measures.push(root::of_folder(&data, runs)?);
+    measures.extend(check::measures(&data, runs)?);
     measures.push(memory(&data)?);
     let figures = Figures {
         measures,

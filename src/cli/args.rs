@@ -89,7 +89,7 @@ pub enum Verb {
     Man(Man),
 }
 
-/// Where packages and releases come from.
+/// Where packages, releases and images come from.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Sources")]
 pub struct Sources {
@@ -161,6 +161,26 @@ pub struct Sources {
         value_delimiter = ':'
     )]
     pub ca_file: Vec<PathBuf>,
+    /// Speak plain HTTP to registries; one on this machine without TLS is spoken to so anyway
+    #[arg(long, env = "NODELITH_PLAIN_HTTP", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
+    pub plain_http: bool,
+    /// File with credentials for registries [default: podman's and docker's own]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "NODELITH_AUTH_FILE",
+        hide_env_values = true
+    )]
+    pub auth_file: Option<PathBuf>,
+    /// What to ask for images before a registry (repeatable)
+    #[arg(
+        long,
+        value_name = "REGISTRY=URL",
+        env = "NODELITH_REGISTRY_MIRROR",
+        hide_env_values = true,
+        value_delimiter = ' '
+    )]
+    pub registry_mirror: Vec<Mirror>,
 }
 
 /// Which profile, lock and architectures.

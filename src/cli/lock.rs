@@ -93,17 +93,19 @@ fn outdated(
     let path = lock_path(&arguments.subject);
     let lock = existing_lock(&path)?;
     let (mirrors, provider) = (setting.mirrors()?, setting.provider()?);
+    let images = setting.images()?;
     let mut table = Table::new(&["NAME", "LOCKED", "NEWEST", "SUITE"]);
     let mut found = Vec::new();
     for architecture in architectures {
         let Some(pinned) = lock.architecture.get(*architecture) else {
             continue;
         };
-        let resolver = setting.resolver(&mirrors, &provider);
+        let resolver = setting.resolver(&mirrors, &provider, &images);
         let (universe, _) = resolver.universe(setting.profile, architecture)?;
         let releases = lock::outdated_releases(pinned, &setting.releases, &setting.builtin)?;
         let packages = lock::outdated(pinned, &universe);
-        for newer in packages.into_iter().chain(releases) {
+        let moved = lock::outdated_images(&images, setting.profile, architecture, pinned)?;
+        for newer in packages.into_iter().chain(releases).chain(moved) {
             found.push(json!({
                 "architecture": architecture, "name": newer.name, "locked": newer.locked,
                 "newest": newer.newest, "suite": newer.suite, "security": !newer.ordinary,

@@ -12,9 +12,11 @@ use crate::http;
 use crate::lock::{self, Keep, Lock, Pinned, Resolver};
 use crate::profile::Profile;
 use crate::profile::explain::nearest;
+use crate::registry::{self, Registries};
 use crate::report::{Report, Unit};
 use crate::source::debian::archive::mirror::{MAIN, MirrorOptions, Mirrors, Named, SECURITY};
 use crate::source::fetch::{Download, FetchOptions, Fetcher};
+use crate::source::oci::{self, Images};
 use crate::source::release::{self, Builtin, LocalReleases, Provider, Releases};
 use crate::store::Store;
 
@@ -27,6 +29,7 @@ pub(super) struct Setting<'a> {
     pub releases: Releases,
     pub builtin: Builtin,
     local: LocalReleases,
+    registries: Registries,
     sources: &'a Sources,
 }
 
@@ -57,7 +60,21 @@ impl<'a> Setting<'a> {
             },
             offline: sources.offline || sources.vendor.is_some(),
         };
+        let registries = registry::Options {
+            plain_http: sources.plain_http,
+            auth_file: sources.auth_file.clone(),
+            mirrors: sources.registry_mirror.clone(),
+            ..registry::Options::default()
+        };
+        let registries = registry::Options {
+            http: http::Options {
+                ca_files: sources.ca_file.clone(),
+                ..registries.http
+            },
+            ..registries
+        };
         Ok(Self {
+            registries: Registries::new(store.clone(), context.report.clone(), registries),
             store,
             report: &context.report,
             profile,
@@ -69,10 +86,27 @@ impl<'a> Setting<'a> {
         })
     }
 
-    /// What brings releases.
-    pub fn provider(&self) -> Result<Provider<'_>> {
+    /// What brings images.
+    pub fn images(&self) -> Result<Images<'_>> {
+        Ok(Images {
+            store: self.store,
+            report: self.report,
+            fetcher: &self.fetcher,
+            registries: &self.registries,
+            offline: self.sources.offline || self.sources.vendor.is_some(),
+            vendor: self.vendor()?,
+        })
+    }
+
+    /// The vendor folder, absolute.
+    fn vendor(&self) -> Result<Option<PathBuf>> {
         let vendor = self.sources.vendor.as_ref();
         let vendor = vendor.map(|vendor| std::path::absolute(vendor).io("finding", vendor));
+        vendor.transpose()
+    }
+
+    /// What brings releases.
+    pub fn provider(&self) -> Result<Provider<'_>> {
         Ok(Provider {
             store: self.store,
             report: self.report,
@@ -80,7 +114,7 @@ impl<'a> Setting<'a> {
             releases: &self.releases,
             local: &self.local,
             builtin: &self.builtin,
-            vendor: vendor.transpose()?,
+            vendor: self.vendor()?,
         })
     }
 
@@ -172,6 +206,7 @@ impl<'a> Setting<'a> {
                 lock.architecture.insert((*architecture).to_owned(), pinned);
             } else if let Some(pinned) = lock.architecture.get_mut(*architecture) {
                 self.renew_files(pinned, &path, locked)?;
+                self.renew_images(pinned, architecture, &path, locked)?;
                 let provider = self.provider()?;
                 provider.take_local(&pinned.component, architecture)?;
             }
@@ -192,8 +227,13 @@ impl<'a> Setting<'a> {
         keep: &Keep,
     ) -> Result<Pinned> {
         let (mirrors, provider) = (self.mirrors()?, self.provider()?);
-        self.resolver(&mirrors, &provider)
-            .resolve(self.profile, architecture, before, keep)
+        let images = self.images()?;
+        self.resolver(&mirrors, &provider, &images).resolve(
+            self.profile,
+            architecture,
+            before,
+            keep,
+        )
     }
 
     /// What resolves profiles.
@@ -201,6 +241,7 @@ impl<'a> Setting<'a> {
         &'b self,
         mirrors: &'b Mirrors,
         releases: &'b Provider<'b>,
+        images: &'b Images<'b>,
     ) -> Resolver<'b> {
         Resolver {
             store: self.store,
@@ -208,6 +249,7 @@ impl<'a> Setting<'a> {
             fetcher: &self.fetcher,
             mirrors,
             releases,
+            images,
             keyring: &self.sources.keyring,
             ignore_valid_until: self.sources.ignore_valid_until,
             now: Timestamp::now(),
@@ -229,6 +271,23 @@ impl<'a> Setting<'a> {
             return Err(not_locked(path, true));
         }
         pinned.file = files;
+        Ok(())
+    }
+
+    /// Pins images of layouts and archives anew that changed since the lock was made.
+    fn renew_images(
+        &self,
+        pinned: &mut Pinned,
+        architecture: &str,
+        path: &Path,
+        locked: bool,
+    ) -> Result<()> {
+        let (provider, keep) = (self.images()?, Keep::Everything);
+        let images = lock::pin_images(&provider, self.profile, architecture, &pinned.image, &keep)?;
+        if images != pinned.image && locked {
+            return Err(not_locked(path, true));
+        }
+        pinned.image = images;
         Ok(())
     }
 }
@@ -319,6 +378,11 @@ pub(super) fn vendored(archive: &str, path: &str) -> PathBuf {
 /// Where a component stands in a vendor folder.
 pub(super) fn vendored_component(digest: &Digest) -> PathBuf {
     Path::new(release::VENDORED).join(digest.hex())
+}
+
+/// Where a blob of an image stands in a vendor folder.
+pub(super) fn vendored_image(digest: &Digest) -> PathBuf {
+    Path::new(oci::VENDORED).join(digest.hex())
 }
 
 /// Where a local file stands in a vendor folder.

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::args::Vendor;
 use super::sources::{
     Setting, architectures, existing_lock, lock_path, vendored, vendored_component, vendored_file,
+    vendored_image,
 };
 use super::{Context, Outcome};
 use crate::build::Builder;
@@ -35,6 +36,7 @@ pub(super) fn run(context: &Context, arguments: &Vendor) -> Result<Outcome> {
     let lock = existing_lock(&lock_path(&arguments.subject))?;
     let mirrors = || setting.mirrors();
     let releases = setting.provider()?;
+    let images = setting.images()?;
     let builder = Builder {
         store: &store,
         report: &context.report,
@@ -55,6 +57,13 @@ pub(super) fn run(context: &Context, arguments: &Vendor) -> Result<Outcome> {
         builder.fetch(pinned)?;
         releases.fetch(&pinned.component, architecture)?;
         name_all(&store, pinned, &mut wanted)?;
+        for (image, pinned) in lock::pinned_images(&profile, pinned)? {
+            let chosen = images.fetch(&image, pinned, architecture)?;
+            wanted.extend(chosen.all().map(|blob| {
+                let place = vendored_image(&blob.digest);
+                (place, (blob.digest, blob.size))
+            }));
+        }
     }
     let (files, bytes) = copy_all(context, &store, &arguments.output, &wanted)?;
     let output = arguments.output.display();

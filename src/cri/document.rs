@@ -73,7 +73,7 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
     parse(&text).map_err(|error| error.context(path.display().to_string()))
 }
 
-fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
+pub(super) fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
     let value: Value = yaml(text)?;
     let value = match value {
         Value::Null => Value::Object(serde_json::Map::new()),

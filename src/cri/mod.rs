@@ -37,6 +37,24 @@ use args::{Arguments, Verb};
 use client::Session;
 use settings::Settings;
 
+/// Reads a crictl.yaml.
+///
+/// # Errors
+/// [`Kind::Usage`] with crictl's words.
+pub fn read_settings(text: &str) -> Result<()> {
+    settings::parse(text).map(drop)
+}
+
+/// Reads a pod's configuration and a container's, whatever the text is.
+///
+/// # Errors
+/// [`Kind::Usage`] when it is neither.
+pub fn read_document(text: &str) -> Result<()> {
+    let pod = document::parse::<proto::PodSandboxConfig>(text);
+    let container = document::parse::<proto::ContainerConfig>(text);
+    pod.map(drop).or(container.map(drop))
+}
+
 /// crictl has one exit status for whatever goes wrong.
 const FAILED: u8 = 1;
 
@@ -81,6 +99,7 @@ async fn run(arguments: Arguments) -> Result<u8> {
         Verb::Config(_) => {}
         Verb::Version => runtime::version(session).await?,
         Verb::Info(arguments) => runtime::info(session, &arguments).await?,
+        Verb::RuntimeConfig => runtime::config(session).await?,
         Verb::Pods(arguments) => pods::list(session, &arguments).await?,
         Verb::Runp(arguments) => run::runp(session, arguments).await?,
         Verb::Stopp(arguments) => pods::stop(session, arguments.ids).await?,

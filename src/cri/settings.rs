@@ -122,7 +122,7 @@ pub fn unread(path: &Path, error: &std::io::Error) -> Error {
     Error::new(Kind::Io, format!("open {}: {why}", path.display()))
 }
 
-fn parse(text: &str) -> Result<Options> {
+pub(super) fn parse(text: &str) -> Result<Options> {
     let map: Option<BTreeMap<String, Value>> = super::document::yaml(text)?;
     let mut options = Options::default();
     for (key, value) in map.unwrap_or_default() {

@@ -7,12 +7,14 @@
 //! archive      the same in one file, which a node carries
 //! read         opens a layout or archive, ours or another's
 //! source       where blobs are, and reading them verified
+//! chosen       one architecture's image out of a layout, an archive or the store
 //! contents     all documents and blobs of an image, to hand it on whole
 //! annotations  the names under which we say more
 //! ```
 
 pub mod annotations;
 pub mod archive;
+pub mod chosen;
 pub mod config;
 pub mod contents;
 pub mod layout;

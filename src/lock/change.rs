@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 
 use super::Pinned;
 
-/// One package, release or file that is not the same in both.
+/// One package, release, image or file that is not the same in both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// Name of the package or release, or path of the file.
+    /// Name of the package or release, reference of the image, or path of the file.
     pub name: String,
-    /// Version before (for files the digest, as for releases of the same version);
+    /// Version before (for images and files the digest, as for releases of the same version);
     /// none when it is new.
     pub before: Option<String>,
     /// Version after; none when it is gone.
     pub after: Option<String>,
 }
 
-/// The changes from `before` to `after`: packages, releases, files, each sorted by name.
+/// The changes from `before` to `after`: packages, releases, images, files, each sorted by name.
 #[must_use]
 pub fn changes(before: Option<&Pinned>, after: &Pinned) -> Vec<Change> {
     let packages = compare(
@@ -43,7 +43,12 @@ pub fn changes(before: Option<&Pinned>, after: &Pinned) -> Vec<Change> {
         &before.map(file_digests).unwrap_or_default(),
         &file_digests(after),
     );
-    packages.into_iter().chain(releases).chain(files).collect()
+    let images = compare(
+        &before.map(image_digests).unwrap_or_default(),
+        &image_digests(after),
+    );
+    let packages = packages.into_iter().chain(releases);
+    packages.chain(images).chain(files).collect()
 }
 
 fn package_versions(pinned: &Pinned) -> BTreeMap<String, String> {
@@ -63,6 +68,13 @@ fn release_versions(pinned: &Pinned) -> BTreeMap<String, String> {
 
 fn version(text: &str) -> Option<&str> {
     text.split_whitespace().next()
+}
+
+fn image_digests(pinned: &Pinned) -> BTreeMap<String, String> {
+    let images = pinned.image.iter();
+    images
+        .map(|image| (image.reference.clone(), image.digest.to_string()))
+        .collect()
 }
 
 fn file_digests(pinned: &Pinned) -> BTreeMap<String, String> {

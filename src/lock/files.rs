@@ -120,6 +120,7 @@ mod tests {
             release: Vec::new(),
             package: Vec::new(),
             component: Vec::new(),
+            image: Vec::new(),
             file: local_files(&named).unwrap(),
         };
         verify_files(&store, &pinned, &named).unwrap();

@@ -9,6 +9,7 @@
 mod change;
 mod components;
 mod files;
+mod images;
 mod outdated;
 mod resolve;
 
@@ -24,10 +25,12 @@ use crate::error::{Context, Error, Kind, Place, Result};
 use crate::layer::FORMAT;
 use crate::store;
 
+pub use crate::source::oci::PinnedImage;
 pub use crate::source::release::Component;
 pub use change::{Change, changes};
 pub use files::{local_files, verify_files};
-pub use outdated::{Newer, outdated, outdated_releases};
+pub use images::{named_images, pin_images, pinned_images};
+pub use outdated::{Newer, outdated, outdated_images, outdated_releases};
 pub use resolve::{Keep, Resolver, selection};
 
 /// Everything that a profile's builds read, by architecture.
@@ -59,6 +62,9 @@ pub struct Pinned {
     /// Every release that the profile takes, sorted by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub component: Vec<Component>,
+    /// Every image that the profile has its node carry, sorted by reference.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub image: Vec<PinnedImage>,
     /// Every local file that the profile names, sorted by path.
     #[serde(default)]
     pub file: Vec<PinnedFile>,
@@ -229,6 +235,13 @@ mod tests {
                 source: Origin::Release,
                 digest: Digest::of(b"kubelet"),
                 size: None,
+            }],
+            image: vec![PinnedImage {
+                reference: "registry.example/app:1".into(),
+                source: Some("oci-archive:app.tar".into()),
+                digest: Digest::of(b"index"),
+                manifest: Digest::of(b"manifest"),
+                size: 1,
             }],
             file: Vec::new(),
         };

@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{LOCAL, Lock, Package, Pinned, Release, components, files};
+use super::{LOCAL, Lock, Package, Pinned, Release, components, files, images};
 use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Result};
 use crate::profile::value::LocalFile;
@@ -20,6 +20,7 @@ use crate::source::debian::choice::package::Package as Candidate;
 use crate::source::debian::choice::solve::{self, Request};
 use crate::source::debian::root::deb::Deb;
 use crate::source::fetch::{Download, Fetcher};
+use crate::source::oci::Images;
 use crate::source::release::Provider;
 use crate::store::Store;
 
@@ -46,6 +47,8 @@ pub struct Resolver<'a> {
     pub mirrors: &'a Mirrors,
     /// Where releases are.
     pub releases: &'a Provider<'a>,
+    /// Where images are.
+    pub images: &'a Images<'a>,
     /// Keyring files that replace the host's.
     pub keyring: &'a [PathBuf],
     /// Whether releases past their `Valid-Until` are accepted.
@@ -69,6 +72,8 @@ impl Resolver<'_> {
         let debian = debian(profile)?;
         let locked = before.map_or(&[][..], |before| &before.component);
         let component = components::components(self.releases, profile, architecture, locked, keep)?;
+        let locked = before.map_or(&[][..], |before| &before.image);
+        let image = images::pin_images(self.images, profile, architecture, locked, keep)?;
         let (mut universe, release) = self.universe(profile, architecture)?;
         let locals = self.add_local_packages(&mut universe, debian)?;
         if let Some(before) = before {
@@ -91,6 +96,7 @@ impl Resolver<'_> {
             release: release.into_iter().map(|(release, _)| release).collect(),
             package,
             component,
+            image,
             file: files::local_files(&profile.local_files())?,
         })
     }
@@ -324,8 +330,11 @@ fn released<'a>(
         )
     };
     let locked: BTreeSet<&str> = before.package.iter().map(|one| one.name.as_str()).collect();
-    let component = |name: &str| before.component.iter().any(|one| one.name == name);
-    let names = names.iter().filter(|name| !component(name));
+    let other = |name: &str| {
+        let component = before.component.iter().any(|one| one.name == name);
+        component || before.image.iter().any(|one| one.reference == name)
+    };
+    let names = names.iter().filter(|name| !other(name));
     if let Some(unknown) = names.clone().find(|name| !locked.contains(name.as_str())) {
         return Err(
             Error::new(Kind::Usage, format!("`{unknown}` is not in the lock"))

@@ -53,6 +53,7 @@ use crate::report::Report;
 use crate::store::Store;
 
 use host::Host;
+pub use manifest::media_type_of;
 pub use pull::{Pulled, Wanted};
 pub use push::{BlobState, Pushed, PushedBlob};
 pub use reference::Reference;

@@ -20,8 +20,8 @@ pub use system::{Authority, Certificates, File, Modules, Proxy, Units, User};
 
 use super::merge::{append, grow, merge_fields, replace};
 use super::value::{
-    CompressionLevel, ImageDigest, ImageReference, ImageVersion, KubernetesVersion, LayerLimit,
-    LocalFile, Name, PlainText, Scalar, Settings,
+    CompressionLevel, ImageDigest, ImageReference, ImageSource, ImageVersion, KubernetesVersion,
+    LayerLimit, LocalFile, Name, PlainText, Scalar, Settings,
 };
 
 /// A Nodelith profile: what node is wanted. Every key may be left out; what
@@ -292,6 +292,12 @@ impl super::merge::Merge for Base {
 }
 
 impl ProfileFile {
+    /// Every image that it names where it may be a local one.
+    pub(super) fn image_sources(&mut self) -> Vec<&mut ImageSource> {
+        let images = self.images.iter_mut();
+        images.flat_map(|image| &mut image.source).collect()
+    }
+
     /// Every local file that it names.
     pub(super) fn local_files(&mut self) -> Vec<&mut LocalFile> {
         let mut found = Vec::new();

@@ -4,6 +4,7 @@
 //! cannot be meant, so that the message stands at the value itself. What is
 //! refused and how to write it instead travel together in a [`Refusal`].
 
+mod image;
 pub(super) mod local;
 mod number;
 mod rules;
@@ -12,6 +13,7 @@ mod text;
 
 use std::fmt;
 
+pub use image::ImageSource;
 pub use local::LocalFile;
 pub use number::{CompressionLevel, Id, LayerLimit};
 pub use scalar::{FreeForm, Mixed, Scalar, Settings};

@@ -242,13 +242,17 @@ fn refusal(text: &str, what: &str, example: &str) -> Refusal {
 }
 
 impl ImageReference {
-    /// Whether it names a registry and a tag, so that it means the same to
+    /// Whether it names a registry, and a tag or digest, so that it means the same to
     /// everyone who compares it word for word.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        let name = self.split('@').next().unwrap_or_default();
+        let (name, digest) = match self.split_once('@') {
+            Some((name, digest)) => (name, Some(digest)),
+            None => (self.as_str(), None),
+        };
         let (host, rest) = name.split_once('/').unwrap_or(("", name));
-        (host.contains(['.', ':']) || host == "localhost") && rest.contains(':')
+        (host.contains(['.', ':']) || host == "localhost")
+            && (rest.contains(':') || digest.is_some())
     }
 }
 
