@@ -6,23 +6,28 @@
 //! images       images that the profile names → archives of them
 //! root         packages → unpacked, configured, packed, once for each set (sandbox)
 //! base         or somebody else's image → read, once for each
+//! closures     store paths, verified, over the root or as the root
 //! compose      the profile's own entries over the root (pure)
 //! layers       the root's layers as they are, or without what was replaced; the profile's
 //! image        configuration and manifest
+//! cache        roots and layers of other machines, through a registry
 //! ```
 
 pub mod base;
+pub mod cache;
 pub mod compose;
 pub mod excludes;
 mod files;
 mod findings;
 mod images;
 pub mod layers;
+mod nix;
 pub mod pause;
 pub mod preview;
 pub mod programs;
 mod root;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -44,6 +49,7 @@ use crate::sandbox::Mode;
 use crate::source::debian::archive::mirror::Mirrors;
 use crate::source::debian::root::Root;
 use crate::source::fetch::Fetcher;
+use crate::source::nix::StoreRoot;
 use crate::source::oci::Images;
 use crate::source::release::Provider;
 use crate::store::Store;
@@ -65,12 +71,16 @@ pub struct Builder<'a> {
     pub mirrors: &'a dyn Fn() -> Result<Mirrors>,
     /// Brings releases.
     pub releases: &'a Provider<'a>,
+    /// Where the Nix store is.
+    pub nix_root: &'a StoreRoot,
     /// Brings images.
     pub images: &'a Images<'a>,
     /// How package scripts are run.
     pub sandbox: Mode,
     /// How many threads to use.
     pub threads: usize,
+    /// Where other machines' work is taken from and given to.
+    pub cache: Option<&'a cache::Cache<'a>>,
     /// Why errors that the check finds are accepted; none where they are not.
     pub accept_findings: Option<&'a str>,
 }
@@ -129,6 +139,13 @@ impl Ground {
         }
     }
 
+    fn texts_mut(&mut self) -> &mut BTreeMap<TreePath, String> {
+        match self {
+            Self::Packages(root, _) => &mut root.texts,
+            Self::Base(base) => &mut base.texts,
+        }
+    }
+
     fn base(&self) -> Option<&Base> {
         match self {
             Self::Packages(..) => None,
@@ -158,7 +175,10 @@ impl Builder<'_> {
             "checks": findings::rules(), "accepted": self.accept_findings,
         });
         let key = Digest::of(key.to_string().as_bytes());
-        if let Some(outcome) = self.unchanged(&key) {
+        let before = self.unchanged(&key);
+        if let Some(outcome) = before.clone()
+            && !self.cache.is_some_and(cache::Cache::gives)
+        {
             return Ok(outcome);
         }
         let base = lock::pinned_base(profile, pinned)?;
@@ -173,21 +193,24 @@ impl Builder<'_> {
             profile,
             &components.clone().with(programs::outlines(pinned)),
         )?;
-        let reserved = match base {
-            Some(_) => 0,
-            None => layers::reserved(profile, pinned)?,
-        };
+        let shares = layers::Shares::of(profile, pinned)?;
         let components = components.with(self.programs(pinned, architecture)?);
         let carried = self.carried(profile, architecture, pinned)?;
-        let ground = match base {
+        let mut ground = match base {
             Some(base) => Ground::Base(Box::new(base)),
             None => {
+                let reserved = shares.reserved();
                 let (root, new) = self.root(profile, architecture, pinned, reserved)?;
                 Ground::Packages(root, new)
             }
         };
-        let facts = RootFacts::new(ground.tree(), ground.texts());
-        let files = PinnedFiles::new(self.store, files, carried, ground.tree(), architecture);
+        let mut closures = self.closures(profile, pinned, &mut ground)?;
+        let whole = match &closures {
+            Some(closures) => Cow::Owned(closures.over(ground.tree().clone())),
+            None => Cow::Borrowed(ground.tree()),
+        };
+        let facts = RootFacts::new(&whole, ground.texts());
+        let files = PinnedFiles::new(self.store, files, carried, &whole, architecture);
         let mut configuration =
             node::configure(profile, architecture, &components, &facts, &files)?;
         for warning in &configuration.warnings {
@@ -196,8 +219,11 @@ impl Builder<'_> {
         let stand_in = configuration.stand_in.take();
         let settings = settings(&configuration)?;
         configuration.entries.insert(SETTINGS_PATH.into(), settings);
-        let composed =
-            compose::compose(ground.tree(), configuration.entries, &configuration.removed)?;
+        let own = compose::compose(&whole, configuration.entries, &configuration.removed)?;
+        let composed = match &mut closures {
+            Some(closures) => Cow::Owned(closures.under(&own, ground.tree())?),
+            None => Cow::Borrowed(&own),
+        };
         let accepted = findings::check(
             self,
             &findings::Made {
@@ -209,24 +235,23 @@ impl Builder<'_> {
             },
         )?;
         let task = self.report.task("layers", None, crate::report::Unit::Bytes);
+        let kept = layers::Kept {
+            store: self.store,
+            cache: self.cache,
+            compression,
+        };
+        let parts = layers::Parts {
+            composed: &composed,
+            closures: closures.as_ref(),
+            own: &own.added,
+        };
         let layers = match &ground {
-            Ground::Packages(root, new) => layers::layers(
-                self.store,
-                root,
-                new,
-                &composed,
-                compression,
-                usize::from(profile.image.layers),
-                self.threads,
-            )?,
-            Ground::Base(base) => layers::over_base(
-                self.store,
-                profile,
-                base,
-                &composed,
-                compression,
-                self.threads,
-            )?,
+            Ground::Packages(root, new) => {
+                layers::layers(&kept, root, new, &parts, &shares, self.threads)?
+            }
+            Ground::Base(base) => {
+                layers::over_base(&kept, profile, base, &parts, &shares, self.threads)?
+            }
         };
         let made = layers.iter().filter(|layer| !layer.reused).count();
         task.finish(&format!("{made} of {} made", layers.len()));
@@ -254,10 +279,13 @@ impl Builder<'_> {
             over,
         };
         self.store.put_record("images", &key, &record)?;
+        if let Some(cache) = self.cache {
+            cache.give();
+        }
         Ok(Outcome {
+            unchanged: before.is_some_and(|before| before.image == record.image),
             image: record.image,
             layers,
-            unchanged: false,
             over: record.over,
         })
     }

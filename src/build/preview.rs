@@ -66,7 +66,7 @@ pub fn preview(
             Some((base.tree, base.texts))
         }
         (Some(pinned), None) if profile.debian.is_some() && fetched => {
-            let reserved = layers::reserved(profile, pinned)?;
+            let reserved = layers::Shares::of(profile, pinned)?.reserved();
             let job = root::job(store, profile, architecture, pinned, reserved, 1)?;
             job.recorded(store).map(|root| (root.tree, root.texts))
         }

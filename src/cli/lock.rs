@@ -103,7 +103,7 @@ fn outdated(
         let resolver = setting.resolver(&mirrors, &provider, &images);
         let packages = match setting.profile.debian {
             Some(_) => lock::outdated(pinned, &resolver.universe(setting.profile, architecture)?.0),
-            // Which versions there are for somebody else's image, its maker knows.
+            // What there is beside packages, those who make it know.
             None => Vec::new(),
         };
         let releases = lock::outdated_releases(pinned, &setting.releases, &setting.builtin)?;

@@ -43,9 +43,11 @@ pub(super) fn run(context: &Context, arguments: &Vendor) -> Result<Outcome> {
         fetcher: &setting.fetcher,
         mirrors: &mirrors,
         releases: &releases,
+        nix_root: &setting.nix_root,
         images: &images,
         sandbox: Mode::Auto,
         threads: context.threads(),
+        cache: None,
         accept_findings: None,
     };
     let mut wanted = BTreeMap::new();
@@ -55,6 +57,12 @@ pub(super) fn run(context: &Context, arguments: &Vendor) -> Result<Outcome> {
                 .hint("renew it with `nodelith lock`")
         })?;
         lock::verify_files(&store, pinned, &profile.local_files())?;
+        if !pinned.nix.is_empty() {
+            context.report.warning(
+                "the closures of Nix are not in the folder: `nix copy --to DIR PATH` keeps one, \
+                 and `--nix-root DIR` reads it there",
+            );
+        }
         builder.fetch(pinned)?;
         releases.fetch(&pinned.component, architecture)?;
         name_all(&store, pinned, &mut wanted)?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Pinned;
+use super::{Pinned, nix};
 
 /// One package, release, image or file that is not the same in both.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +16,8 @@ pub struct Change {
     pub after: Option<String>,
 }
 
-/// The changes from `before` to `after`: packages, releases, images, files, each sorted by name.
+/// The changes from `before` to `after`: packages, releases, closures, images, files, each
+/// sorted by name.
 #[must_use]
 pub fn changes(before: Option<&Pinned>, after: &Pinned) -> Vec<Change> {
     let packages = compare(
@@ -39,6 +40,12 @@ pub fn changes(before: Option<&Pinned>, after: &Pinned) -> Vec<Change> {
             }
         }
     }
+    let closures = compare(
+        &before
+            .map(|before| nix::roots(&before.nix))
+            .unwrap_or_default(),
+        &nix::roots(&after.nix),
+    );
     let files = compare(
         &before.map(file_digests).unwrap_or_default(),
         &file_digests(after),
@@ -48,7 +55,8 @@ pub fn changes(before: Option<&Pinned>, after: &Pinned) -> Vec<Change> {
         &image_digests(after),
     );
     let packages = packages.into_iter().chain(releases);
-    packages.chain(images).chain(files).collect()
+    let packages = packages.chain(closures).chain(images);
+    packages.chain(files).collect()
 }
 
 fn package_versions(pinned: &Pinned) -> BTreeMap<String, String> {

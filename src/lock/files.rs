@@ -121,6 +121,7 @@ mod tests {
             base: None,
             package: Vec::new(),
             component: Vec::new(),
+            nix: Vec::new(),
             image: Vec::new(),
             file: local_files(&named).unwrap(),
         };

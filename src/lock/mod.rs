@@ -11,6 +11,7 @@ mod change;
 mod components;
 mod files;
 mod images;
+mod nix;
 mod outdated;
 mod resolve;
 
@@ -32,6 +33,7 @@ pub use base::{named_base, pin_base, pinned_base};
 pub use change::{Change, changes};
 pub use files::{local_files, verify_files};
 pub use images::{named_images, pin_images, pinned_images};
+pub use nix::{PinnedClosure, PinnedPath, closures, renewed};
 pub use outdated::{Newer, outdated, outdated_images, outdated_releases};
 pub use resolve::{Keep, Resolver, selection};
 
@@ -67,6 +69,9 @@ pub struct Pinned {
     /// Every release that the profile takes, sorted by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub component: Vec<Component>,
+    /// Every closure that the profile takes, in its order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nix: Vec<PinnedClosure>,
     /// Every image that the profile has its node carry, sorted by reference.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub image: Vec<PinnedImage>,
@@ -271,6 +276,7 @@ mod tests {
                 digest: Digest::of(b"kubelet"),
                 size: None,
             }],
+            nix: Vec::new(),
             image: vec![PinnedImage {
                 reference: "registry.example/app:1".into(),
                 source: Some("oci-archive:app.tar".into()),

@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{LOCAL, Lock, Package, Pinned, Release, components, files, images, pin_base};
+use super::{LOCAL, Lock, Package, Pinned, Release, components, files, images, nix, pin_base};
 use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Result};
 use crate::profile::value::LocalFile;
@@ -20,6 +20,7 @@ use crate::source::debian::choice::package::Package as Candidate;
 use crate::source::debian::choice::solve::{self, Request};
 use crate::source::debian::root::deb::Deb;
 use crate::source::fetch::{Download, Fetcher};
+use crate::source::nix::StoreRoot;
 use crate::source::oci::Images;
 use crate::source::release::Provider;
 use crate::store::Store;
@@ -35,6 +36,9 @@ pub enum Keep {
     AllBut(Vec<String>),
 }
 
+/// Releases, and when each was made.
+type Releases = Vec<(Release, Timestamp)>;
+
 /// Resolves profiles against archives.
 pub struct Resolver<'a> {
     /// The store, for indices and packages.
@@ -47,6 +51,8 @@ pub struct Resolver<'a> {
     pub mirrors: &'a Mirrors,
     /// Where releases are.
     pub releases: &'a Provider<'a>,
+    /// Where the Nix store is.
+    pub nix_root: &'a StoreRoot,
     /// Where images are.
     pub images: &'a Images<'a>,
     /// Keyring files that replace the host's.
@@ -74,19 +80,36 @@ impl Resolver<'_> {
         let locked = before.map_or(&[][..], |before| &before.image);
         let image = images::pin_images(self.images, profile, architecture, locked, keep)?;
         let base = pin_base(self.images, profile, architecture, before, keep)?;
-        if let Some((base, created)) = base {
-            known(before, keep)?;
-            return Ok(Pinned {
-                selection: selection(profile, architecture),
-                source_date_epoch: created,
-                release: Vec::new(),
-                base: Some(base),
-                package: Vec::new(),
-                component,
-                image,
-                file: files::local_files(&profile.local_files())?,
-            });
-        }
+        // Where another image or closures are the root, no archive is asked.
+        let (package, release) = match &profile.debian {
+            None if base.is_some() || !profile.nix.is_empty() => {
+                known(before, keep)?;
+                (Vec::new(), Vec::new())
+            }
+            _ => self.packages(profile, architecture, before, keep)?,
+        };
+        let created = base.as_ref().map(|(_, created)| *created);
+        Ok(Pinned {
+            selection: selection(profile, architecture),
+            source_date_epoch: created.unwrap_or_else(|| epoch(&release)),
+            release: release.into_iter().map(|(release, _)| release).collect(),
+            base: base.map(|(base, _)| base),
+            package,
+            component,
+            image,
+            nix: nix::closures(self.nix_root, profile, architecture)?,
+            file: files::local_files(&profile.local_files())?,
+        })
+    }
+
+    /// Chooses the packages of `profile`, from these releases.
+    fn packages(
+        &self,
+        profile: &Profile,
+        architecture: &str,
+        before: Option<&Pinned>,
+        keep: &Keep,
+    ) -> Result<(Vec<Package>, Releases)> {
         let debian = debian(profile)?;
         let (mut universe, release) = self.universe(profile, architecture)?;
         let locals = self.add_local_packages(&mut universe, debian)?;
@@ -104,27 +127,14 @@ impl Resolver<'_> {
             .map(|candidate| pin(candidate, &locals))
             .collect::<Result<Vec<_>>>()?;
         package.sort_by(|a, b| (&a.name, &a.architecture).cmp(&(&b.name, &b.architecture)));
-        Ok(Pinned {
-            selection: selection(profile, architecture),
-            source_date_epoch: epoch(&release),
-            release: release.into_iter().map(|(release, _)| release).collect(),
-            base: None,
-            package,
-            component,
-            image,
-            file: files::local_files(&profile.local_files())?,
-        })
+        Ok((package, release))
     }
 
     /// Everything that the profile's archives hold for `architecture`, and their releases.
     ///
     /// # Errors
     /// What fetching and verifying releases and indices fails with.
-    pub fn universe(
-        &self,
-        profile: &Profile,
-        architecture: &str,
-    ) -> Result<(Universe, Vec<(Release, Timestamp)>)> {
+    pub fn universe(&self, profile: &Profile, architecture: &str) -> Result<(Universe, Releases)> {
         let debian = debian(profile)?;
         let mut universe = Universe::new(architecture);
         let mut releases = Vec::new();

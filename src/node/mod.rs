@@ -215,6 +215,8 @@ pub fn configure(
     kubelet::configure(&mut draft, components)?;
     images::configure(&mut draft, components)?;
     files::configure(&mut draft, &accounts)?;
+    // What the root and the profile do not bring.
+    containerd::hosts(&mut draft, components);
     // Last: units may have been given as files.
     units::configure(&mut draft)?;
     bootc::configure(&mut draft);

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::document::Document;
 use super::file::{
     Architecture, Authority, BaseImage, Cni, Compression, Containerd, Crictl, Debian, File, Kernel,
-    Kubelet, Locales, Modules, Pause, Preload, ProfileFile, Proxy, ReleaseSource, Repository, Role,
-    Runc, Units, User,
+    Kubelet, Locales, Modules, NixClosure, Pause, Preload, ProfileFile, Proxy, ReleaseSource,
+    Repository, Role, Runc, Units, User,
 };
 use super::value::{
     AbsolutePath, ImageDigest, ImageSource, LocalFile, PackageChoice, Scalar, SysctlKey,
@@ -68,6 +68,9 @@ pub struct Profile {
     pub proxy: Proxy,
     /// Container images that the node carries.
     pub images: Vec<Preload>,
+    /// Closures of Nix; without `debian` and `base_image`, they are the root.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub nix: Vec<NixClosure>,
     /// The files that were read, the most specific first.
     #[serde(skip)]
     documents: Vec<Document>,
@@ -278,6 +281,13 @@ impl Profile {
         if !releases.is_empty() {
             selection["releases"] = releases.iter().map(|one| one.name).collect();
         }
+        if !self.nix.is_empty() {
+            let inputs = self
+                .nix
+                .iter()
+                .map(|one| json!([one.name, one.path, one.graph]));
+            selection["nix"] = inputs.collect();
+        }
         selection
     }
 
@@ -368,6 +378,7 @@ impl Profile {
             authorities: file.certificates.unwrap_or_default().authorities,
             proxy: file.proxy.unwrap_or_default(),
             images: file.images,
+            nix: file.nix,
             documents,
         })
     }

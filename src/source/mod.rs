@@ -3,5 +3,6 @@
 pub mod base;
 pub mod debian;
 pub mod fetch;
+pub mod nix;
 pub mod oci;
 pub mod release;

@@ -164,8 +164,8 @@ fn the_same_from_any_registry_and_store() {
     assert_eq!(again["unchanged"], true);
     // From layouts in place of registries, with another store.
     let profile = fs::read_to_string(stage.scene.path("node.toml")).unwrap();
-    let source = format!("/team/one:1\"\nsource = \"oci:one\"");
-    let changed = profile.replacen("/team/one:1\"", &source, 1);
+    let source = "/team/one:1\"\nsource = \"oci:one\"";
+    let changed = profile.replacen("/team/one:1\"", source, 1);
     stage.scene.write("node.toml", changed);
     stage.renew_store("1.7.24");
     assert_eq!(layers(&stage, "other"), first);

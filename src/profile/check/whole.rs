@@ -27,7 +27,7 @@ pub(in crate::profile) fn whole(file: &ProfileFile, documents: &[Document]) -> R
                 None,
             );
         }
-        (None, None) => {
+        (None, None) if file.nix.is_empty() => {
             return refuse(
                 "the profile says of nothing that a root could come from",
                 "add `[debian]` with a suite or `[base.image]` with a reference, or extend a profile that has one",
@@ -37,6 +37,7 @@ pub(in crate::profile) fn whole(file: &ProfileFile, documents: &[Document]) -> R
         }
         _ => {}
     }
+    nix(file, &refuse)?;
     if let Some(image) = &file.image
         && let Some(level) = image.level
     {
@@ -97,6 +98,39 @@ pub(in crate::profile) fn whole(file: &ProfileFile, documents: &[Document]) -> R
         }
     }
     Ok(())
+}
+
+/// At most one closure is the root's system, and nothing else is.
+fn nix(file: &ProfileFile, refuse: &Refuse<'_>) -> Result<()> {
+    let mut systems = file.nix.iter().filter(|one| one.system);
+    let Some(first) = systems.next() else {
+        return Ok(());
+    };
+    if let Some(second) = systems.next() {
+        return refuse(
+            &format!(
+                "`{}` and `{}` are both the node's system",
+                first.name, second.name
+            ),
+            "a node has one: take `system` out of the other",
+            &["nix", "name"],
+            Some(&second.name),
+        );
+    }
+    let other = match (&file.debian, &file.base) {
+        (Some(_), _) => "[debian]",
+        (None, Some(base)) if base.image.is_some() => "[base.image]",
+        _ => return Ok(()),
+    };
+    refuse(
+        &format!(
+            "the system `{}` and `{other}` exclude each other",
+            first.name
+        ),
+        "a NixOS system is a whole root: keep one, or take `system` out",
+        &["nix", "name"],
+        Some(&first.name),
+    )
 }
 
 fn no_proxy(host: &str) -> bool {

@@ -4,6 +4,7 @@
 
 mod components;
 mod debian;
+mod nix;
 mod system;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ pub use components::{
     KubeletSource, Pause, Preload, Registry, ReleaseSource, Rlimit, Runc, Streaming,
 };
 pub use debian::{Debian, Exclude, Locales, Repository};
+pub use nix::{CopyToRoot, NixClosure, NixPermission};
 pub use system::{Authority, Certificates, File, Modules, Proxy, Units, User};
 
 use super::merge::{append, grow, merge_fields, replace};
@@ -78,6 +80,8 @@ pub struct ProfileFile {
     pub proxy: Option<Proxy>,
     /// Container images that are in the node from the start.
     pub images: Vec<Preload>,
+    /// Closures of Nix that are in the node; without `debian` and `base`, they are the root.
+    pub nix: Vec<NixClosure>,
 }
 
 /// One value or a list.
@@ -263,6 +267,7 @@ impl super::merge::Merge for ProfileFile {
         append(&mut self.images, over.images, |a, b| {
             a.reference == b.reference
         });
+        append(&mut self.nix, over.nix, |a, b| a.name == b.name);
         for user in over.users {
             match self.users.iter_mut().find(|known| known.name == user.name) {
                 Some(known) => known.merge(user),
@@ -336,6 +341,7 @@ impl ProfileFile {
             );
         }
         found.extend(self.files.iter_mut().flat_map(|file| &mut file.source));
+        found.extend(self.nix.iter_mut().flat_map(NixClosure::local_files));
         if let Some(certificates) = &mut self.certificates {
             found.extend(
                 certificates

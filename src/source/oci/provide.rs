@@ -139,9 +139,9 @@ impl Images<'_> {
         }
         let local = image.source.local();
         let fetched = match (&self.vendor, local) {
-            (Some(vendor), _) => self.from_vendor(vendor, pinned, architecture),
-            (None, Some(place)) => self.from_place(&place, image, pinned, architecture),
-            (None, None) => self.from_registry(image, pinned, architecture),
+            (Some(vendor), _) => self.take_from_vendor(vendor, pinned, architecture),
+            (None, Some(place)) => self.take_from_place(&place, image, pinned, architecture),
+            (None, None) => self.take_from_registry(image, pinned, architecture),
         };
         fetched?;
         let chosen = self.in_store(pinned.digest, architecture)?;
@@ -210,7 +210,7 @@ impl Images<'_> {
         Ok(bytes)
     }
 
-    fn from_registry(
+    fn take_from_registry(
         &self,
         image: &NamedImage,
         pinned: &PinnedImage,
@@ -233,7 +233,7 @@ impl Images<'_> {
         })
     }
 
-    fn from_place(
+    fn take_from_place(
         &self,
         place: &str,
         image: &NamedImage,
@@ -275,7 +275,12 @@ impl Images<'_> {
     }
 
     /// Takes what a vendor folder has: documents first, since these name the rest.
-    fn from_vendor(&self, vendor: &Path, pinned: &PinnedImage, architecture: &str) -> Result<()> {
+    fn take_from_vendor(
+        &self,
+        vendor: &Path,
+        pinned: &PinnedImage,
+        architecture: &str,
+    ) -> Result<()> {
         let item = |digest: Digest, size: Option<u64>| {
             let place = vendor.join(VENDORED).join(digest.hex());
             Download {
