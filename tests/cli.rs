@@ -78,6 +78,7 @@ fn help() {
       versions     Say which containerd, pause and crictl go with which Kubernetes, and why
       matrix       List what profiles and architectures there are to build, for CI systems
       init         Write a small commented profile
+      import       Make a profile of a node as it is: Docker's, kubelet's and containerd's settings
       schema       Print the JSON schema of profiles
       store        Look into the store, or make room in it
       completions  Print a completion script for a shell
@@ -423,6 +424,7 @@ fn usage_errors() {
       versions     Say which containerd, pause and crictl go with which Kubernetes, and why
       matrix       List what profiles and architectures there are to build, for CI systems
       init         Write a small commented profile
+      import       Make a profile of a node as it is: Docker's, kubelet's and containerd's settings
       schema       Print the JSON schema of profiles
       store        Look into the store, or make room in it
       completions  Print a completion script for a shell
