@@ -14,6 +14,7 @@ pub mod digest;
 pub mod error;
 pub mod http;
 pub mod image;
+pub mod import;
 pub mod layer;
 pub mod lock;
 pub mod node;

@@ -14,7 +14,8 @@ use nodelith::digest::Digest;
 use nodelith::error::Result;
 use nodelith::image::annotations;
 use nodelith::node::{
-    self, Archive, Components, LocalFiles, OnDisk, Program, ProgramFile, RootFacts, SETTINGS_PATH,
+    self, Archive, Carried, Components, LocalFiles, OnDisk, Program, ProgramFile, RootFacts,
+    SETTINGS_PATH, SharedPart,
 };
 use nodelith::profile::Profile;
 use nodelith::profile::value::LocalFile;
@@ -255,6 +256,21 @@ impl LocalFiles for WithArchives {
             manifest: Digest::of(b""),
             stand_in: None,
         })
+    }
+
+    fn images(&self) -> Vec<Carried> {
+        vec![Carried {
+            name: "app".into(),
+            component: "image:app".into(),
+            references: vec!["r.example/app:1".into()],
+            archive: self.archive("").unwrap(),
+            shared: vec![SharedPart {
+                name: "0123".into(),
+                component: "images-shared".into(),
+                size: 0,
+                content: Content::Inline([].into()),
+            }],
+        }]
     }
 }
 

@@ -7,6 +7,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::registry::{Mirror, Reference};
 
+mod ci;
+
+pub use ci::{Cache, Matrix, MatrixFormat};
+
 /// Turns a short profile into an immutable Kubernetes node image.
 #[derive(Debug, Parser)]
 #[command(name = "nodelith", version, max_term_width = 100)]
@@ -76,8 +80,12 @@ pub enum Verb {
     Pull(Pull),
     /// Say which containerd, pause and crictl go with which Kubernetes, and why
     Versions(Versions),
+    /// List what profiles and architectures there are to build, for CI systems
+    Matrix(Matrix),
     /// Write a small commented profile
     Init(Init),
+    /// Make a profile of a node as it is: Docker's, kubelet's and containerd's settings
+    Import(Import),
     /// Print the JSON schema of profiles
     Schema,
     /// Look into the store, or make room in it
@@ -87,6 +95,9 @@ pub enum Verb {
     Completions(Completions),
     /// Write the manual pages into a folder
     Man(Man),
+    /// Build what a derivation of `nix/` asks for; run by Nix alone
+    #[command(hide = true)]
+    NixBuilder,
 }
 
 /// Where packages, releases and images come from.
@@ -141,6 +152,14 @@ pub struct Sources {
     /// Local file in place of a release, `NAME:ARCH=FILE` for one architecture of several (repeatable)
     #[arg(long, value_name = "NAME=FILE")]
     pub component: Vec<String>,
+    /// Root folder of the Nix store, as with Nix's own `--store` [default: /]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "NODELITH_NIX_ROOT",
+        hide_env_values = true
+    )]
+    pub nix_root: Option<PathBuf>,
     /// Folder made by `nodelith vendor`, used as the only source
     #[arg(
         long,
@@ -225,6 +244,8 @@ pub struct Build {
     pub accept_findings: Option<String>,
     #[command(flatten)]
     pub(crate) sources: Sources,
+    #[command(flatten)]
+    pub(crate) cache: Cache,
 }
 
 /// How package scripts are run.
@@ -329,6 +350,51 @@ pub struct CheckFiles {
     /// crictl's version, where the target does not say or is wrong
     #[arg(long, value_name = "VERSION")]
     pub crictl_version: Option<crate::compat::Version>,
+}
+
+/// Arguments of `nodelith import`.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// The node: its root directory, or an archive of it
+    pub node: Option<PathBuf>,
+    /// Where the profile goes; its name is the image's
+    #[arg(long, short, value_name = "FILE", default_value = "imported.toml")]
+    pub output: PathBuf,
+    /// Replace a profile that is there
+    #[arg(long)]
+    pub force: bool,
+    /// Print the script that gathers a node's files into an archive, without secrets
+    #[arg(long, conflicts_with = "node")]
+    pub collect: bool,
+    /// Architecture of the new node [default: amd64]
+    #[arg(long, value_name = "ARCHITECTURE")]
+    pub arch: Option<String>,
+    /// Debian's suite [default: one whose containerd goes with the Kubernetes]
+    #[arg(long)]
+    pub suite: Option<String>,
+    /// Kubernetes' version of the new node [default: the old one's]
+    #[arg(long, value_name = "VERSION")]
+    pub kubernetes: Option<crate::compat::Version>,
+    /// Docker's daemon.json
+    #[arg(long, value_name = "FILE", help_heading = "Single files")]
+    pub docker_config: Option<PathBuf>,
+    /// containerd's config.toml
+    #[arg(long, value_name = "FILE", help_heading = "Single files")]
+    pub containerd_config: Option<PathBuf>,
+    /// kubelet's flags: a file that holds them, or the flags themselves
+    #[arg(
+        long,
+        value_name = "FILE|FLAGS",
+        allow_hyphen_values = true,
+        help_heading = "Single files"
+    )]
+    pub kubelet_flags: Option<String>,
+    /// kubelet's configuration
+    #[arg(long, value_name = "FILE", help_heading = "Single files")]
+    pub kubelet_config: Option<PathBuf>,
+    /// crictl's configuration
+    #[arg(long, value_name = "FILE", help_heading = "Single files")]
+    pub crictl_config: Option<PathBuf>,
 }
 
 /// The least finding that fails.

@@ -101,9 +101,12 @@ fn outdated(
             continue;
         };
         let resolver = setting.resolver(&mirrors, &provider, &images);
-        let (universe, _) = resolver.universe(setting.profile, architecture)?;
+        let packages = match setting.profile.debian {
+            Some(_) => lock::outdated(pinned, &resolver.universe(setting.profile, architecture)?.0),
+            // What there is beside packages, those who make it know.
+            None => Vec::new(),
+        };
         let releases = lock::outdated_releases(pinned, &setting.releases, &setting.builtin)?;
-        let packages = lock::outdated(pinned, &universe);
         let moved = lock::outdated_images(&images, setting.profile, architecture, pinned)?;
         for newer in packages.into_iter().chain(releases).chain(moved) {
             found.push(json!({

@@ -16,6 +16,7 @@ use crate::registry::{self, Registries};
 use crate::report::{Report, Unit};
 use crate::source::debian::archive::mirror::{MAIN, MirrorOptions, Mirrors, Named, SECURITY};
 use crate::source::fetch::{Download, FetchOptions, Fetcher};
+use crate::source::nix::StoreRoot;
 use crate::source::oci::{self, Images};
 use crate::source::release::{self, Builtin, LocalReleases, Provider, Releases};
 use crate::store::Store;
@@ -28,6 +29,7 @@ pub(super) struct Setting<'a> {
     pub fetcher: Fetcher,
     pub releases: Releases,
     pub builtin: Builtin,
+    pub nix_root: StoreRoot,
     local: LocalReleases,
     registries: Registries,
     sources: &'a Sources,
@@ -81,6 +83,7 @@ impl<'a> Setting<'a> {
             fetcher: Fetcher::new(store.clone(), context.report.clone(), options),
             releases,
             builtin: Builtin::installed(),
+            nix_root: nix_root(sources)?,
             local,
             sources,
         })
@@ -118,8 +121,11 @@ impl<'a> Setting<'a> {
         })
     }
 
-    /// Where the archives are.
+    /// Where the archives are: nowhere, for a root that is of none.
     pub fn mirrors(&self) -> Result<Mirrors> {
+        if self.profile.debian.is_none() {
+            return Ok(Mirrors::default());
+        }
         let debian = self.profile.debian.as_ref();
         let repositories = debian.iter().flat_map(|debian| &debian.repositories);
         let mut options = MirrorOptions {
@@ -206,6 +212,7 @@ impl<'a> Setting<'a> {
                 lock.architecture.insert((*architecture).to_owned(), pinned);
             } else if let Some(pinned) = lock.architecture.get_mut(*architecture) {
                 self.renew_files(pinned, &path, locked)?;
+                self.renew_closures(architecture, pinned, &path, locked)?;
                 self.renew_images(pinned, architecture, &path, locked)?;
                 let provider = self.provider()?;
                 provider.take_local(&pinned.component, architecture)?;
@@ -249,11 +256,31 @@ impl<'a> Setting<'a> {
             fetcher: &self.fetcher,
             mirrors,
             releases,
+            nix_root: &self.nix_root,
             images,
             keyring: &self.sources.keyring,
             ignore_valid_until: self.sources.ignore_valid_until,
             now: Timestamp::now(),
         }
+    }
+
+    /// Pins closures anew that are others since the lock was made.
+    fn renew_closures(
+        &self,
+        architecture: &str,
+        pinned: &mut Pinned,
+        path: &Path,
+        locked: bool,
+    ) -> Result<()> {
+        let closures = lock::renewed(&self.nix_root, self.profile, architecture, &pinned.nix)?;
+        if closures == pinned.nix {
+            return Ok(());
+        }
+        if locked {
+            return Err(not_locked(path, true));
+        }
+        pinned.nix = closures;
+        Ok(())
     }
 
     /// Pins local files anew that changed since the lock was made.
@@ -274,7 +301,7 @@ impl<'a> Setting<'a> {
         Ok(())
     }
 
-    /// Pins images of layouts and archives anew that changed since the lock was made.
+    /// Pins images of layouts and archives, the base included, anew that changed since the lock was made.
     fn renew_images(
         &self,
         pinned: &mut Pinned,
@@ -284,11 +311,28 @@ impl<'a> Setting<'a> {
     ) -> Result<()> {
         let (provider, keep) = (self.images()?, Keep::Everything);
         let images = lock::pin_images(&provider, self.profile, architecture, &pinned.image, &keep)?;
-        if images != pinned.image && locked {
+        let before = Some(&*pinned);
+        let base = lock::pin_base(&provider, self.profile, architecture, before, &keep)?;
+        let same_base = base.as_ref().map(|(base, _)| base) == pinned.base.as_ref();
+        if (images != pinned.image || !same_base) && locked {
             return Err(not_locked(path, true));
         }
         pinned.image = images;
+        if let Some((base, created)) = base {
+            pinned.base = Some(base);
+            pinned.source_date_epoch = created;
+        }
         Ok(())
+    }
+}
+
+/// Where the Nix store is. It need not be there: what was read of it may do.
+fn nix_root(sources: &Sources) -> Result<StoreRoot> {
+    match &sources.nix_root {
+        Some(folder) => Ok(StoreRoot(
+            std::path::absolute(folder).io("finding", folder)?,
+        )),
+        None => Ok(StoreRoot::default()),
     }
 }
 

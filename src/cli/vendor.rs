@@ -43,8 +43,11 @@ pub(super) fn run(context: &Context, arguments: &Vendor) -> Result<Outcome> {
         fetcher: &setting.fetcher,
         mirrors: &mirrors,
         releases: &releases,
+        nix_root: &setting.nix_root,
+        images: &images,
         sandbox: Mode::Auto,
         threads: context.threads(),
+        cache: None,
         accept_findings: None,
     };
     let mut wanted = BTreeMap::new();
@@ -54,10 +57,21 @@ pub(super) fn run(context: &Context, arguments: &Vendor) -> Result<Outcome> {
                 .hint("renew it with `nodelith lock`")
         })?;
         lock::verify_files(&store, pinned, &profile.local_files())?;
+        if !pinned.nix.is_empty() {
+            context.report.warning(
+                "the closures of Nix are not in the folder: `nix copy --to DIR PATH` keeps one, \
+                 and `--nix-root DIR` reads it there",
+            );
+        }
         builder.fetch(pinned)?;
         releases.fetch(&pinned.component, architecture)?;
         name_all(&store, pinned, &mut wanted)?;
-        for (image, pinned) in lock::pinned_images(&profile, pinned)? {
+        let base = lock::pinned_base(&profile, pinned)?;
+        let base = base.map(|(image, base)| (image, &base.image));
+        for (image, pinned) in lock::pinned_images(&profile, pinned)?
+            .into_iter()
+            .chain(base)
+        {
             let chosen = images.fetch(&image, pinned, architecture)?;
             wanted.extend(chosen.all().map(|blob| {
                 let place = vendored_image(&blob.digest);

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! config       what the image is: architecture, time, diff IDs, history
+//! inherit      what an image takes over from its base
 //! manifest     config and layers by digest; several architectures make an index
 //! layout       writes an image layout, complete or not at all
 //! archive      the same in one file, which a node carries
@@ -17,12 +18,14 @@ pub mod archive;
 pub mod chosen;
 pub mod config;
 pub mod contents;
+pub mod inherit;
 pub mod layout;
 pub mod manifest;
 pub mod read;
 pub mod source;
 
 pub use config::{ImageSpec, Run};
+pub use inherit::Inherited;
 pub use manifest::{Built, assemble};
 pub use read::Image;
 

@@ -167,6 +167,14 @@ impl Image {
         })
     }
 
+    /// The configuration as it is written, with all that is not understood here.
+    ///
+    /// # Errors
+    /// When it is not there any more, or not what its digest says.
+    pub fn config_bytes(&self) -> Result<Vec<u8>> {
+        self.source.blob(&self.config_descriptor)
+    }
+
     /// Reads a layer's bytes as they are stored; at their end a wrong size or
     /// digest is an error.
     ///

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Pinned;
+use super::{Pinned, nix};
 
 /// One package, release, image or file that is not the same in both.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +16,8 @@ pub struct Change {
     pub after: Option<String>,
 }
 
-/// The changes from `before` to `after`: packages, releases, images, files, each sorted by name.
+/// The changes from `before` to `after`: packages, releases, closures, images, files, each
+/// sorted by name.
 #[must_use]
 pub fn changes(before: Option<&Pinned>, after: &Pinned) -> Vec<Change> {
     let packages = compare(
@@ -39,6 +40,12 @@ pub fn changes(before: Option<&Pinned>, after: &Pinned) -> Vec<Change> {
             }
         }
     }
+    let closures = compare(
+        &before
+            .map(|before| nix::roots(&before.nix))
+            .unwrap_or_default(),
+        &nix::roots(&after.nix),
+    );
     let files = compare(
         &before.map(file_digests).unwrap_or_default(),
         &file_digests(after),
@@ -48,13 +55,17 @@ pub fn changes(before: Option<&Pinned>, after: &Pinned) -> Vec<Change> {
         &image_digests(after),
     );
     let packages = packages.into_iter().chain(releases);
-    packages.chain(images).chain(files).collect()
+    let packages = packages.chain(closures).chain(images);
+    packages.chain(files).collect()
 }
 
 fn package_versions(pinned: &Pinned) -> BTreeMap<String, String> {
     let packages = pinned.package.iter();
+    let packages = packages.map(|package| (&package.name, &package.version));
+    let of_base = pinned.base.iter().flat_map(|base| &base.packages);
     packages
-        .map(|package| (package.name.clone(), package.version.clone()))
+        .chain(of_base)
+        .map(|(name, version)| (name.clone(), version.clone()))
         .collect()
 }
 
@@ -71,7 +82,8 @@ fn version(text: &str) -> Option<&str> {
 }
 
 fn image_digests(pinned: &Pinned) -> BTreeMap<String, String> {
-    let images = pinned.image.iter();
+    let base = pinned.base.iter().map(|base| &base.image);
+    let images = pinned.image.iter().chain(base);
     images
         .map(|image| (image.reference.clone(), image.digest.to_string()))
         .collect()

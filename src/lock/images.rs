@@ -1,7 +1,7 @@
 //! Images that a profile names, pinned by digest.
 
 use super::components::{kept, locate};
-use super::{Keep, Pinned};
+use super::{Keep, Pinned, named_base};
 use crate::error::{Error, Kind, Result};
 use crate::profile::Profile;
 use crate::profile::file::Preload;
@@ -18,10 +18,12 @@ pub fn named_images(profile: &Profile) -> Vec<NamedImage> {
 
 fn name(image: &Preload) -> NamedImage {
     let registry = || ImageSource::registry(&image.reference);
+    let own = image.reference.split_once('@').map(|(_, digest)| digest);
+    let digest = image.digest.as_deref().or(own);
     NamedImage {
         reference: image.reference.to_string(),
         source: image.source.clone().unwrap_or_else(registry),
-        digest: image.digest.as_ref().and_then(|digest| digest.parse().ok()),
+        digest: digest.and_then(|digest| digest.parse().ok()),
     }
 }
 
@@ -86,10 +88,12 @@ pub(super) fn moved(
     provider: &Images<'_>,
     profile: &Profile,
     architecture: &str,
-    locked: &[PinnedImage],
+    pinned: &Pinned,
 ) -> Result<Vec<[String; 3]>> {
     let mut found = Vec::new();
-    for image in named_images(profile) {
+    let base = pinned.base.iter().map(|base| &base.image);
+    let locked: Vec<_> = base.chain(&pinned.image).collect();
+    for image in named_base(profile).into_iter().chain(named_images(profile)) {
         let one = locked.iter().find(|one| image.is(one));
         let Some(one) = one.filter(|_| image.digest.is_none()) else {
             continue;

@@ -91,7 +91,7 @@ pub fn outdated_images(
     architecture: &str,
     pinned: &Pinned,
 ) -> Result<Vec<Newer>> {
-    let moved = images::moved(provider, profile, architecture, &pinned.image)?;
+    let moved = images::moved(provider, profile, architecture, pinned)?;
     let newer = moved.into_iter().map(|[name, locked, newest]| Newer {
         ordinary: true,
         name,

@@ -16,15 +16,19 @@ mod docker;
 mod scene;
 
 mod locks;
+mod node;
+mod real;
 mod refused;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use blobs::{Blobs, layer};
-use common::mirror::{Mirror, Recipe};
-use common::run;
+use common::mirror::{Mirror, Recipe, minimal_packages};
+use common::{run, scratch};
 use docker::DockerRegistry;
 use scene::{HELLO, Scene};
 
@@ -49,6 +53,33 @@ impl Stage {
             mirror: Mirror::of(&[recipe]),
             registry,
         }
+    }
+
+    /// A node with a made-up containerd of this version, and systemd; the store has its root.
+    fn node(containerd: &'static str, images: &str) -> Self {
+        let registry = DockerRegistry::start();
+        let images = images.replace("REGISTRY", &registry.host);
+        let stage = Self {
+            scene: Scene::new(&format!("{NODE}{images}")),
+            mirror: mirror(containerd),
+            registry,
+        };
+        stage.renew_store(containerd);
+        stage
+    }
+
+    /// Puts a store in place that has a root alone.
+    fn renew_store(&self, containerd: &'static str) {
+        let store = self.scene.path("store");
+        let _ = fs::remove_dir_all(&store);
+        run(Command::new("cp")
+            .arg("-al")
+            .arg(root(containerd))
+            .arg(store));
+    }
+
+    fn build(&self, output: &str) -> Command {
+        build(&self.scene, &self.mirror, output)
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -106,6 +137,72 @@ impl Stage {
         }
         said
     }
+}
+
+/// A node that runs nothing.
+const NODE: &str = r#"
+name = "node"
+version = "1"
+architecture = "amd64"
+
+[debian]
+suite = "trixie"
+packages = ["systemd"]
+updates = false
+security = false
+
+[containerd]
+source = "package"
+"#;
+
+/// What Debian's smallest root has, a containerd and a systemd.
+fn mirror(containerd: &str) -> Mirror {
+    let folder = tempfile::tempdir().unwrap();
+    let version = format!("Version: {containerd}");
+    let unit: &[u8] = b"[Service]\nExecStart=/usr/bin/containerd\n";
+    let containerd = Recipe {
+        name: "containerd",
+        fields: &[&version],
+        files: &[
+            ("usr/bin/containerd", b"x"),
+            ("usr/lib/systemd/system/containerd.service", unit),
+        ],
+        ..Recipe::default()
+    };
+    let systemd = Recipe {
+        name: "systemd",
+        files: &[("usr/lib/systemd/systemd", b"x")],
+        ..Recipe::default()
+    };
+    let mut packages = minimal_packages().to_vec();
+    packages.extend([containerd, systemd].map(|recipe| recipe.make(folder.path())));
+    Mirror::new(&packages)
+}
+
+/// A store in which the node's root was made, once for each containerd.
+fn root(containerd: &'static str) -> PathBuf {
+    static STORES: Mutex<BTreeMap<&str, PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut stores = STORES.lock().unwrap_or_else(PoisonError::into_inner);
+    let store = stores.entry(containerd).or_insert_with(|| {
+        let image = "[[images]]\nreference = \"r.example/none:1\"\nsource = \"oci:none\"\n";
+        let scene = Scene::new(&format!("{NODE}{image}"));
+        let mut blobs = Blobs::default();
+        let none = blobs.image("amd64", &[]);
+        blobs.write(&scene.path("none"), &[none]);
+        run(&mut build(&scene, &mirror(containerd), "out"));
+        let kept = scratch().join(format!("preload-{containerd}"));
+        let _ = fs::remove_dir_all(&kept);
+        fs::rename(scene.path("store"), &kept).unwrap();
+        kept
+    });
+    store.clone()
+}
+
+/// Builds a profile, whatever a check of so small a node finds.
+fn build(scene: &Scene, mirror: &Mirror, output: &str) -> Command {
+    let mut command = scene.with(mirror, &["build", "node.toml", "--output", output]);
+    command.args(["--compression", "none", "--accept-findings", "no real node"]);
+    command
 }
 
 /// The digest that a layout's index names.

@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use super::Refusal;
 use super::rules::{
     absolute_path, account, all, argument, image_reference, is_letter_digit, is_lower_digit,
-    kubernetes_version, package_choice, registry_host, release, span, ssh_key, starts, unit_name,
-    url, user_name,
+    kubernetes_version, package_choice, registry_host, release, span, ssh_key, starts, store_file,
+    unit_name, url, user_name,
 };
 
 /// Defines a checked text: its name, what it is called, an example, the pattern
@@ -208,6 +208,14 @@ texts! {
         r"^/[^\u0000-\u001f]+$",
         |text| text.len() > 1 && text.starts_with('/') && !text.contains(char::is_control)
             && globset::Glob::new(text).is_ok();
+    /// A path of a Nix store.
+    StoreFile: "a path of a Nix store", "/nix/store/0c6akh2ywyvnvgd3x4kyhzxnz0hh8vjb-hello-2.12",
+        r"^/[^\u0000-\u001f]*/[0-9a-z]{32}-[0-9A-Za-z+_?=-][0-9A-Za-z+._?=-]*$",
+        store_file;
+    /// A regular expression.
+    Pattern: "a regular expression", ".*/bin/.*",
+        r"^[^\u0000-\u001f]+$",
+        |text| !text.is_empty() && !text.contains(char::is_control) && regex_lite::Regex::new(text).is_ok();
     /// One public key as `authorized_keys` holds it.
     SshKey: "a public SSH key on one line", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB3f person",
         r"^[^\u0000-\u001f]*(ssh-|ecdsa-|sk-)[a-z0-9@.-]+ AAAA[A-Za-z0-9+/=]+( [^\u0000-\u001f]*)?$",

@@ -49,7 +49,7 @@ impl Images<'_> {
     pub fn pin(&self, image: &NamedImage, architecture: &str) -> Result<PinnedImage> {
         let mut chosen = match image.source.local() {
             Some(place) => {
-                let (chosen, contents) = chosen::open(&place, &image.reference, architecture)?;
+                let (chosen, contents) = open(&place, image, architecture)?;
                 self.keep(&chosen, &contents)?;
                 chosen
             }
@@ -118,7 +118,7 @@ impl Images<'_> {
             let found = self.registries.resolve(&reference(image)?)?;
             return Ok(found.digest);
         };
-        let (chosen, _) = chosen::open(&place, &image.reference, architecture)?;
+        let (chosen, _) = open(&place, image, architecture)?;
         chosen.top().map(|top| top.digest).ok_or_else(empty)
     }
 
@@ -139,9 +139,9 @@ impl Images<'_> {
         }
         let local = image.source.local();
         let fetched = match (&self.vendor, local) {
-            (Some(vendor), _) => self.from_vendor(vendor, pinned, architecture),
-            (None, Some(place)) => self.from_place(&place, image, pinned, architecture),
-            (None, None) => self.from_registry(image, pinned, architecture),
+            (Some(vendor), _) => self.take_from_vendor(vendor, pinned, architecture),
+            (None, Some(place)) => self.take_from_place(&place, image, pinned, architecture),
+            (None, None) => self.take_from_registry(image, pinned, architecture),
         };
         fetched?;
         let chosen = self.in_store(pinned.digest, architecture)?;
@@ -157,15 +157,19 @@ impl Images<'_> {
 
     /// The image, if all of it is in the store as it should be.
     fn whole(&self, pinned: &PinnedImage, architecture: &str) -> Result<Option<Chosen>> {
-        if !self.store.has(&pinned.digest, None) || !self.store.has(&pinned.manifest, None) {
-            return Ok(None);
-        }
-        let Ok(chosen) = self.in_store(pinned.digest, architecture) else {
+        let Some(chosen) = self.outline(pinned, architecture) else {
             return Ok(None);
         };
-        let missing: Vec<&Descriptor> = self.missing(&chosen)?;
-        let same = chosen.manifest().map(|manifest| manifest.digest) == Some(pinned.manifest);
-        Ok((same && missing.is_empty()).then_some(chosen))
+        let missing = self.missing(&chosen)?;
+        Ok(missing.is_empty().then_some(chosen))
+    }
+
+    /// What a pinned image consists of, if documents and configuration are in the store.
+    #[must_use]
+    pub fn outline(&self, pinned: &PinnedImage, architecture: &str) -> Option<Chosen> {
+        let chosen = self.in_store(pinned.digest, architecture).ok()?;
+        let manifest = chosen.manifest()?.digest;
+        (manifest == pinned.manifest).then_some(chosen)
     }
 
     /// The blobs that the store does not have; damaged ones are removed from it.
@@ -206,7 +210,7 @@ impl Images<'_> {
         Ok(bytes)
     }
 
-    fn from_registry(
+    fn take_from_registry(
         &self,
         image: &NamedImage,
         pinned: &PinnedImage,
@@ -229,14 +233,14 @@ impl Images<'_> {
         })
     }
 
-    fn from_place(
+    fn take_from_place(
         &self,
         place: &str,
         image: &NamedImage,
         pinned: &PinnedImage,
         architecture: &str,
     ) -> Result<()> {
-        let (chosen, contents) = chosen::open(place, &image.reference, architecture)?;
+        let (chosen, contents) = open(place, image, architecture)?;
         let has = |digest| chosen.all().any(|one| one.digest == digest);
         if !has(pinned.digest) || !has(pinned.manifest) {
             let found = chosen.top().map(|top| top.digest.to_string());
@@ -271,7 +275,12 @@ impl Images<'_> {
     }
 
     /// Takes what a vendor folder has: documents first, since these name the rest.
-    fn from_vendor(&self, vendor: &Path, pinned: &PinnedImage, architecture: &str) -> Result<()> {
+    fn take_from_vendor(
+        &self,
+        vendor: &Path,
+        pinned: &PinnedImage,
+        architecture: &str,
+    ) -> Result<()> {
         let item = |digest: Digest, size: Option<u64>| {
             let place = vendor.join(VENDORED).join(digest.hex());
             Download {
@@ -298,6 +307,16 @@ impl Images<'_> {
         task.finish(&counted(items.len(), "blob"));
         Ok(())
     }
+}
+
+/// The image in a layout or archive.
+fn open(place: &str, image: &NamedImage, architecture: &str) -> Result<(Chosen, Contents)> {
+    chosen::open(place, &image.reference, architecture).map_err(|error| match error.kind() {
+        Kind::Verify if place.starts_with("oci-archive:") => error.hint(
+            "an archive is made by `skopeo copy FROM oci-archive:FILE`, or by `docker save` from version 25 on",
+        ),
+        _ => error,
+    })
 }
 
 /// The reference of an image in a registry.
