@@ -94,7 +94,7 @@ impl Parts {
         source.must(&lists[0], "kmod, whose depmod makes it")?;
         let mut found = source.read(&paths)?;
         let mut take = |path: &str| found.remove(path).unwrap_or_default();
-        let texts = lists.each_ref().map(|path| text(take(path)));
+        let texts = lists.each_ref().map(|path| text(&take(path)));
         let chosen = choose(&Texts {
             dependencies: &texts[0],
             soft: &texts[1],
@@ -102,14 +102,14 @@ impl Parts {
             builtin: &texts[3],
         })?;
         let os_release = take(OS_RELEASE);
-        let about = text(os_release.clone());
+        let about = text(&os_release);
         let initrd = initrd::make(
             &init,
             &chosen,
             &source.modules(&folder, &chosen.files)?,
             &about,
         )?;
-        let own = text(take(COMMAND_LINE));
+        let own = text(&take(COMMAND_LINE));
         let words = [own.trim(), wanted.command_line.unwrap_or_default().trim()];
         let words: Vec<&str> = words.into_iter().filter(|part| !part.is_empty()).collect();
         Ok(Self {
@@ -193,8 +193,8 @@ fn name(os_release: &str) -> (String, String) {
     )
 }
 
-fn text(bytes: Vec<u8>) -> String {
-    String::from_utf8_lossy(&bytes).into_owned()
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// Reads files of an image.

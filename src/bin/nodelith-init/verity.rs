@@ -152,7 +152,7 @@ mod tests {
         let hashes = nodelith::bundle::verity::HashTree::new(&[[1; 32], [2; 32]]);
         let file: Vec<u8> = hashes
             .file(&[9; 16])
-            .flat_map(|piece| piece.into_owned())
+            .flat_map(std::borrow::Cow::into_owned)
             .collect();
         let block: [u8; 512] = file[..512].try_into().unwrap();
         let table = Superblock::read(&block).unwrap().table("A", "B", "cafe");

@@ -16,7 +16,7 @@ use crate::report::{Report, Unit, human_bytes};
 use crate::tree::image::Outline;
 
 /// How often a new version may be started before it counts as broken
-/// (systemd's AUTOMATIC_BOOT_ASSESSMENT).
+/// (systemd's "Automatic Boot Assessment").
 const TRIES: u32 = 3;
 
 /// No menu unless a key is held, and no change of the command line at it.

@@ -4,8 +4,8 @@
 //! modules of the image's kernel with the aliases by which hardware asks for them.
 //! What else is needed at boot (systemd-repart, mkfs.ext4) is called in the image's own
 //! root, once that is there: the same programs, verified, and not carried twice. So
-//! it is a fifth of the size of one with systemd in it, and under emulation there in a
-//! sixth of the time (docs/boot.md has the figures).
+//! it is a fraction of the size of one with systemd in it, and its root is there sooner
+//! (docs/boot.md has the figures).
 //!
 //! ```text
 //! modules   which modules, in which order (pure)

@@ -61,7 +61,7 @@ fn exact(name: &str) -> Option<[u8; 11]> {
             .all(|one| one.is_ascii_uppercase() || one.is_ascii_digit() || SHORT.contains(one))
     };
     let is_short = (1..=8).contains(&stem.len()) && ending.len() <= 3;
-    let said = name.contains('.') == !ending.is_empty();
+    let said = name.contains('.') != ending.is_empty();
     (is_short && said && fits(stem) && fits(ending)).then(|| put(stem, ending))
 }
 
