@@ -8,6 +8,7 @@ mod check;
 mod diff;
 mod export;
 mod failure;
+mod fleet;
 mod init;
 mod lock;
 mod manual;
@@ -89,6 +90,7 @@ fn run(context: &Context, verb: Verb) -> Result<Outcome> {
         Verb::SameRoot(arguments) => same_root::run(context, &arguments),
         Verb::Push(arguments) => push::run(context, &arguments),
         Verb::Pull(arguments) => pull::run(context, &arguments),
+        Verb::Fleet(arguments) => fleet::run(context, &arguments),
         Verb::Versions(arguments) => versions::run(context, &arguments),
         Verb::Init(arguments) => init::run(context, &arguments),
         Verb::Schema => init::print_schema(),
