@@ -112,12 +112,18 @@ fn pause(draft: &Draft<'_>, reference: &str) -> Result<Archive> {
         ));
     }
     if draft.facts.node(CATATONIT).is_none() {
-        let message = format!(
-            "the pause image is made from catatonit, and the packages have no `/{CATATONIT}`"
-        );
+        let (whose, packages) = match draft.profile.debian {
+            Some(_) => (
+                "packages have",
+                "add `catatonit` to `packages` in `[debian]`, or set",
+            ),
+            None => ("root has", "set"),
+        };
+        let message =
+            format!("the pause image is made from catatonit, and the {whose} no `/{CATATONIT}`");
         return Err(draft
             .refuse(message, &PRELOAD, "")
-            .hint("add `catatonit` to `packages` in `[debian]`, or set `preload = false`")
+            .hint(format!("{packages} `preload = false`"))
             .hint(format!(
                 "or take it from its registry: name `{reference}` in `[[images]]`"
             )));
