@@ -76,6 +76,7 @@ fn help() {
       push         Push an image to registries
       pull         Pull an image from a registry into an OCI image layout
       versions     Say which containerd, pause and crictl go with which Kubernetes, and why
+      matrix       List what profiles and architectures there are to build, for CI systems
       init         Write a small commented profile
       schema       Print the JSON schema of profiles
       store        Look into the store, or make room in it
@@ -226,6 +227,17 @@ fn help() {
               What to ask for images before a registry (repeatable)
               
               [env: NODELITH_REGISTRY_MIRROR]
+
+    Cache:
+          --cache-from <REF>
+              Repository from which roots and layers that others made are taken (repeatable)
+              
+              [env: NODELITH_CACHE_FROM]
+
+          --cache-to <REF>
+              Repository to which those that this build used are given (repeatable)
+              
+              [env: NODELITH_CACHE_TO]
 
     ----- stderr -----
     ");
@@ -409,6 +421,7 @@ fn usage_errors() {
       push         Push an image to registries
       pull         Pull an image from a registry into an OCI image layout
       versions     Say which containerd, pause and crictl go with which Kubernetes, and why
+      matrix       List what profiles and architectures there are to build, for CI systems
       init         Write a small commented profile
       schema       Print the JSON schema of profiles
       store        Look into the store, or make room in it

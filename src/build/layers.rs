@@ -1,17 +1,19 @@
 //! The layers of an image: the root's own where nothing of them changed, else
-//! made from them; and those of the profile's entries.
+//! made from them; and those of the profile's entries. What was made before, here or by
+//! another machine that shares a cache, is not made again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
 use super::base::Base;
+use super::cache::Cache;
 use super::compose::Composed;
 use super::images;
 use super::nix::Closures;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
-use crate::layer::{self, Compression, FORMAT, LayerBlob, PlannedLayer};
+use crate::layer::{self, Compression, FORMAT, LayerBlob, PlannedLayer, Uncompressed};
 use crate::lock::Pinned;
 use crate::profile::Profile;
 use crate::profile::file::{CrictlSource, KubeletSource};
@@ -53,12 +55,11 @@ pub(super) struct Parts<'a> {
 /// # Errors
 /// When a layer cannot be read or written.
 pub(super) fn layers(
-    store: &Store,
+    kept: &Kept<'_>,
     root: &Root,
     new: &BTreeSet<Digest>,
     parts: &Parts<'_>,
     shares: &Shares,
-    compression: Compression,
     threads: usize,
 ) -> Result<Vec<Layer>> {
     let dropped = dropped_by_layer(root, &parts.composed.dropped);
@@ -70,36 +71,32 @@ pub(super) fn layers(
         .par_iter()
         .map(|layer| {
             let dropped = dropped.get(&layer.blob.digest).unwrap_or(&nothing);
-            let mut layer = root_layer(store, layer, dropped, compression, compressing)?;
+            let mut layer = root_layer(kept, layer, dropped, compressing)?;
             layer.reused &= !new.contains(&layer.blob.digest);
             Ok(layer)
         })
         .collect::<Result<Vec<_>>>()?;
-    layers.extend(over(
-        store,
-        parts,
-        shares,
-        shares.limit,
-        compression,
-        threads,
-    )?);
+    layers.extend(over(kept, parts, shares, shares.limit, threads)?);
     Ok(layers)
 }
 
 /// The layers over the root's: the closures', then the profile's, `limit` of them at most.
 fn over(
-    store: &Store,
+    kept: &Kept<'_>,
     parts: &Parts<'_>,
     shares: &Shares,
     limit: usize,
-    compression: Compression,
     threads: usize,
 ) -> Result<Vec<Layer>> {
     let make = |planned: &PlannedLayer, tree: &Tree, threads| -> Result<Layer> {
+        let (store, compression) = (kept.store, kept.compression);
         let key = layer::key(tree, planned, compression)?;
-        let mut layer = cached(store, &key, || {
-            layer::make(store, planned, tree, compression, threads)
-        })?;
+        let mut layer = kept.or_made(
+            &key,
+            &planned.id,
+            Some(&|| layer::uncompressed(store, planned, tree)),
+            || layer::make(store, planned, tree, compression, threads),
+        )?;
         // The same entries may have had another name.
         layer.blob.id.clone_from(&planned.id);
         Ok(layer)
@@ -133,12 +130,11 @@ const REMOVED: &str = "removed";
 /// # Errors
 /// [`Kind::Usage`] where the profile allows too few; when a layer cannot be written.
 pub(super) fn over_base(
-    store: &Store,
+    kept: &Kept<'_>,
     profile: &Profile,
     base: &Base,
     parts: &Parts<'_>,
     shares: &Shares,
-    compression: Compression,
     threads: usize,
 ) -> Result<Vec<Layer>> {
     let mut layers: Vec<Layer> = base
@@ -162,15 +158,16 @@ pub(super) fn over_base(
         let folders = folders(&base.tree, &gone);
         let key = serde_json::json!({
             "format": FORMAT, "gone": gone, "folders": folders,
-            "compression": compression.to_string(),
+            "compression": kept.compression.to_string(),
         });
         let key = Digest::of(key.to_string().as_bytes());
-        layers.push(cached(store, &key, || {
-            layer::make_whiteouts(store, REMOVED, &folders, &gone, compression)
+        // It is made sooner than it is fetched.
+        layers.push(kept.or_made(&key, REMOVED, None, || {
+            layer::make_whiteouts(kept.store, REMOVED, &folders, &gone, kept.compression)
         })?);
     }
     let most = layer::plan::MAX_LIMIT;
-    layers.extend(over(store, parts, shares, most, compression, threads)?);
+    layers.extend(over(kept, parts, shares, most, threads)?);
     Ok(layers)
 }
 
@@ -322,12 +319,12 @@ fn dropped_by_layer(
 }
 
 fn root_layer(
-    store: &Store,
+    kept: &Kept<'_>,
     layer: &RootLayer,
     dropped: &BTreeSet<TreePath>,
-    compression: Compression,
     threads: usize,
 ) -> Result<Layer> {
+    let (store, compression) = (kept.store, kept.compression);
     if dropped.is_empty() && compression == Compression::ZSTD {
         return Ok(Layer {
             blob: layer.blob.clone(),
@@ -340,22 +337,56 @@ fn root_layer(
         "dropped": dropped,
         "compression": compression.to_string(),
     });
-    cached(store, &Digest::of(parts.to_string().as_bytes()), || {
-        layer::refilter(store, &layer.blob, dropped, compression, threads)
-    })
+    kept.or_made(
+        &Digest::of(parts.to_string().as_bytes()),
+        &layer.blob.id,
+        Some(&|| layer::refiltered(store, &layer.blob, dropped)),
+        || layer::refilter(store, &layer.blob, dropped, compression, threads),
+    )
 }
 
-/// The layer recorded under `key`, or what `make` makes.
-fn cached(store: &Store, key: &Digest, make: impl FnOnce() -> Result<LayerBlob>) -> Result<Layer> {
-    if let Some(blob) = store.record::<LayerBlob>("layers", key)
-        && store.has(&blob.digest, Some(blob.size))
-    {
-        return Ok(Layer { blob, reused: true });
+/// Where layers may be that were made before, and how new ones are compressed.
+pub(super) struct Kept<'a> {
+    /// The store, which has what is made.
+    pub store: &'a Store,
+    /// Other machines' work.
+    pub cache: Option<&'a Cache<'a>>,
+    /// How layers are compressed.
+    pub compression: Compression,
+}
+
+impl Kept<'_> {
+    /// The layer recorded under `key`, here or in a cache, or what `make` makes.
+    /// `expected` works out what a cache's must hold; without it, none is asked.
+    fn or_made(
+        &self,
+        key: &Digest,
+        id: &str,
+        expected: Option<&dyn Fn() -> Result<Uncompressed>>,
+        make: impl FnOnce() -> Result<LayerBlob>,
+    ) -> Result<Layer> {
+        let recorded = self.store.record::<LayerBlob>("layers", key);
+        let here = recorded.filter(|blob| self.store.has(&blob.digest, Some(blob.size)));
+        let reused = here.or_else(|| {
+            let media_type = self.compression.media_type();
+            self.cache?.layer(key, (id, media_type), expected?)
+        });
+        let layer = match reused {
+            Some(blob) => Layer { blob, reused: true },
+            None => {
+                let blob = make()?;
+                self.store.put_record("layers", key, &blob)?;
+                Layer {
+                    blob,
+                    reused: false,
+                }
+            }
+        };
+        if let Some(cache) = self.cache
+            && expected.is_some()
+        {
+            cache.used_layer(key, &layer.blob);
+        }
+        Ok(layer)
     }
-    let blob = make()?;
-    store.put_record("layers", key, &blob)?;
-    Ok(Layer {
-        blob,
-        reused: false,
-    })
 }

@@ -10,9 +10,11 @@
 //! compose      the profile's own entries over the root (pure)
 //! layers       the root's layers as they are, or without what was replaced; the profile's
 //! image        configuration and manifest
+//! cache        roots and layers of other machines, through a registry
 //! ```
 
 pub mod base;
+pub mod cache;
 pub mod compose;
 pub mod excludes;
 mod files;
@@ -77,6 +79,8 @@ pub struct Builder<'a> {
     pub sandbox: Mode,
     /// How many threads to use.
     pub threads: usize,
+    /// Where other machines' work is taken from and given to.
+    pub cache: Option<&'a cache::Cache<'a>>,
     /// Why errors that the check finds are accepted; none where they are not.
     pub accept_findings: Option<&'a str>,
 }
@@ -171,7 +175,10 @@ impl Builder<'_> {
             "checks": findings::rules(), "accepted": self.accept_findings,
         });
         let key = Digest::of(key.to_string().as_bytes());
-        if let Some(outcome) = self.unchanged(&key) {
+        let before = self.unchanged(&key);
+        if let Some(outcome) = before.clone()
+            && !self.cache.is_some_and(cache::Cache::gives)
+        {
             return Ok(outcome);
         }
         let base = lock::pinned_base(profile, pinned)?;
@@ -228,30 +235,23 @@ impl Builder<'_> {
             },
         )?;
         let task = self.report.task("layers", None, crate::report::Unit::Bytes);
+        let kept = layers::Kept {
+            store: self.store,
+            cache: self.cache,
+            compression,
+        };
         let parts = layers::Parts {
             composed: &composed,
             closures: closures.as_ref(),
             own: &own.added,
         };
         let layers = match &ground {
-            Ground::Packages(root, new) => layers::layers(
-                self.store,
-                root,
-                new,
-                &parts,
-                &shares,
-                compression,
-                self.threads,
-            )?,
-            Ground::Base(base) => layers::over_base(
-                self.store,
-                profile,
-                base,
-                &parts,
-                &shares,
-                compression,
-                self.threads,
-            )?,
+            Ground::Packages(root, new) => {
+                layers::layers(&kept, root, new, &parts, &shares, self.threads)?
+            }
+            Ground::Base(base) => {
+                layers::over_base(&kept, profile, base, &parts, &shares, self.threads)?
+            }
         };
         let made = layers.iter().filter(|layer| !layer.reused).count();
         task.finish(&format!("{made} of {} made", layers.len()));
@@ -279,10 +279,13 @@ impl Builder<'_> {
             over,
         };
         self.store.put_record("images", &key, &record)?;
+        if let Some(cache) = self.cache {
+            cache.give();
+        }
         Ok(Outcome {
+            unchanged: before.is_some_and(|before| before.image == record.image),
             image: record.image,
             layers,
-            unchanged: false,
             over: record.over,
         })
     }

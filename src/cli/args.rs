@@ -7,6 +7,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::registry::{Mirror, Reference};
 
+mod ci;
+
+pub use ci::{Cache, Matrix, MatrixFormat};
+
 /// Turns a short profile into an immutable Kubernetes node image.
 #[derive(Debug, Parser)]
 #[command(name = "nodelith", version, max_term_width = 100)]
@@ -76,6 +80,8 @@ pub enum Verb {
     Pull(Pull),
     /// Say which containerd, pause and crictl go with which Kubernetes, and why
     Versions(Versions),
+    /// List what profiles and architectures there are to build, for CI systems
+    Matrix(Matrix),
     /// Write a small commented profile
     Init(Init),
     /// Make a profile of a node as it is: Docker's, kubelet's and containerd's settings
@@ -238,6 +244,8 @@ pub struct Build {
     pub accept_findings: Option<String>,
     #[command(flatten)]
     pub(crate) sources: Sources,
+    #[command(flatten)]
+    pub(crate) cache: Cache,
 }
 
 /// How package scripts are run.

@@ -8,15 +8,19 @@ use serde_json::{Value, json};
 use super::args::{Build, SandboxMode};
 use super::sources::{Setting, architectures};
 use super::{Context, Outcome, print};
+use crate::build::cache::Cache;
 use crate::build::{self, Builder};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
+use crate::http;
 use crate::image::{layout, manifest::Built};
 use crate::layer::Compression;
 use crate::profile::Profile;
 use crate::profile::file;
+use crate::registry::{Options, Registries};
 use crate::report::{Table, human_bytes};
 use crate::sandbox::{self, Mode};
+use crate::store::Store;
 use crate::tree::TreePath;
 
 pub(super) fn run(context: &Context, arguments: &Build) -> Result<Outcome> {
@@ -48,6 +52,14 @@ pub(super) fn build(context: &Context, arguments: &Build) -> Result<Digest> {
     let mirrors = || setting.mirrors();
     let releases = setting.provider()?;
     let images = setting.images()?;
+    let registries = cache_registries(context, &store, arguments)?;
+    let places = (
+        &arguments.cache.cache_from[..],
+        &arguments.cache.cache_to[..],
+    );
+    let cache = registries
+        .as_ref()
+        .map(|registries| Cache::new(&store, &context.report, registries, places));
     let builder = Builder {
         store: &store,
         report: &context.report,
@@ -58,6 +70,7 @@ pub(super) fn build(context: &Context, arguments: &Build) -> Result<Digest> {
         images: &images,
         sandbox: mode(arguments.sandbox),
         threads: context.threads(),
+        cache: cache.as_ref(),
         accept_findings: arguments.accept_findings.as_deref(),
     };
     let mut outcomes = Vec::new();
@@ -84,6 +97,38 @@ pub(super) fn build(context: &Context, arguments: &Build) -> Result<Digest> {
         print(&summary.text())?;
     }
     Ok(written.digest)
+}
+
+/// How often a cache is asked again before the build goes on without it.
+const CACHE_RETRIES: u32 = 2;
+
+/// The registries of the caches, if there are any.
+fn cache_registries(
+    context: &Context,
+    store: &Store,
+    arguments: &Build,
+) -> Result<Option<Registries>> {
+    let (cache, sources) = (&arguments.cache, &arguments.sources);
+    if cache.cache_from.is_empty() && cache.cache_to.is_empty() {
+        return Ok(None);
+    }
+    if sources.offline {
+        let message = "`--offline` forbids the network, which `--cache-from` and `--cache-to` need";
+        return Err(Error::new(Kind::Usage, message).hint("leave one of them out"));
+    }
+    let default = Options::default();
+    let options = Options {
+        http: http::Options {
+            ca_files: sources.ca_file.clone(),
+            retries: CACHE_RETRIES,
+            ..default.http
+        },
+        plain_http: sources.plain_http,
+        auth_file: sources.auth_file.clone(),
+        ..default
+    };
+    let report = context.report.clone();
+    Ok(Some(Registries::new(store.clone(), report, options)))
 }
 
 /// Runs the sandbox's worker if this process was started as one.

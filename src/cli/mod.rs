@@ -12,6 +12,7 @@ mod import;
 mod init;
 mod lock;
 mod manual;
+mod matrix;
 mod nix_builder;
 mod pull;
 mod push;
@@ -92,6 +93,7 @@ fn run(context: &Context, verb: Verb) -> Result<Outcome> {
         Verb::Push(arguments) => push::run(context, &arguments),
         Verb::Pull(arguments) => pull::run(context, &arguments),
         Verb::Versions(arguments) => versions::run(context, &arguments),
+        Verb::Matrix(arguments) => matrix::run(context, &arguments),
         Verb::Init(arguments) => init::run(context, &arguments),
         Verb::Import(arguments) => import::run(context, &arguments),
         Verb::Schema => init::print_schema(),

@@ -47,6 +47,7 @@ pub(super) fn run(context: &Context, arguments: &Vendor) -> Result<Outcome> {
         images: &images,
         sandbox: Mode::Auto,
         threads: context.threads(),
+        cache: None,
         accept_findings: None,
     };
     let mut wanted = BTreeMap::new();

@@ -115,7 +115,7 @@ impl Registries {
     }
 
     /// Blobs into the store, several at once.
-    fn fetch(
+    pub(super) fn fetch(
         &self,
         places: &Arc<[Repository]>,
         blobs: Vec<Descriptor>,
