@@ -42,8 +42,7 @@ pub fn stand_in(
         )) => layer::read_file(store, path, content)?,
         _ => {
             let message = format!("the root has no program `/{PROGRAM}`");
-            return Err(Error::new(Kind::Usage, message)
-                .hint("name the pause image in `[[images]]`: then it comes from its registry"));
+            return Err(Error::new(Kind::Usage, message));
         }
     };
     let mut tree = Tree::default();

@@ -112,21 +112,22 @@ fn pause(draft: &Draft<'_>, reference: &str) -> Result<Archive> {
         ));
     }
     if draft.facts.node(CATATONIT).is_none() {
-        let (whose, packages) = match draft.profile.debian {
-            Some(_) => (
-                "packages have",
-                "add `catatonit` to `packages` in `[debian]`, or set",
+        let over_base = draft.profile.base_image.is_some();
+        let (what, hint) = match over_base {
+            true => (
+                "base has",
+                "choose a base that has it, or set `preload = false`",
             ),
-            None => ("root has", "set"),
+            false => (
+                "packages have",
+                "add `catatonit` to `packages` in `[debian]`, or set `preload = false`",
+            ),
         };
         let message =
-            format!("the pause image is made from catatonit, and the {whose} no `/{CATATONIT}`");
-        return Err(draft
-            .refuse(message, &PRELOAD, "")
-            .hint(format!("{packages} `preload = false`"))
-            .hint(format!(
-                "or take it from its registry: name `{reference}` in `[[images]]`"
-            )));
+            format!("the pause image is made from catatonit, and the {what} no `/{CATATONIT}`");
+        return Err(draft.refuse(message, &PRELOAD, "").hint(hint).hint(format!(
+            "or take it from its registry: name `{reference}` in `[[images]]`"
+        )));
     }
     draft
         .local

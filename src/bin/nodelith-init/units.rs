@@ -5,12 +5,16 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use crate::keep::folder;
+use crate::lay::in_image;
 use crate::plumbing::{KEPT_FILES, STATE};
 use crate::{RUN, Result};
 
 /// The journal lets go of /var before that is unmounted. systemd sees to it itself
 /// only where a unit file or fstab(5) names /var.
 const JOURNAL: &str = "[Unit]\nConflicts=umount.target\nBefore=umount.target\n";
+
+/// Where systemd-gpt-auto-generator(8) would mount the EFI system partition, and the unit.
+const EFI: (&str, &str) = ("/efi", "efi.automount");
 
 /// Writes them.
 pub fn write() -> Result<()> {
@@ -23,6 +27,11 @@ pub fn write() -> Result<()> {
     fs::write(units.join("nodelith-keep.path"), watch())?;
     fs::write(units.join("nodelith-keep.service"), keep())?;
     symlink("../nodelith-keep.path", wants.join("nodelith-keep.path"))?;
+    // An image that has no place for it cannot get one: its root is read-only.
+    let (place, unit) = EFI;
+    if !in_image(place).is_dir() {
+        symlink("/dev/null", units.join(unit))?;
+    }
     Ok(())
 }
 
