@@ -43,7 +43,7 @@ impl Builder<'_> {
         }
         let placings = profile.nix.iter().map(|one| placing(one, pinned));
         let placings: Vec<Placing> = placings.collect::<Result<_>>()?;
-        let paths = nix::paths(&placings);
+        let paths = nix::paths(&placings)?;
         let folder = folder(&paths)?;
         let total = paths.values().map(|info| info.nar_size).sum();
         let task = self.report.task("verifying", Some(total), Unit::Bytes);

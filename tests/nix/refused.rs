@@ -33,6 +33,12 @@ fn a_path_that_is_not_what_its_hash_says_is_named() {
     fs::write(store.path("graph"), wrong).unwrap();
     let profile = PROFILE.replace("path = \"result\"", "graph = \"graph\"");
     let said = refused(&mut nodelith(&store, &profile), 4);
+    let other = "[[nix]]\nname = \"other\"\npath = \"result\"\n";
+    let both = refused(&mut nodelith(&store, &format!("{profile}{other}")), 3);
+    assert!(
+        both.contains("the closure `other` says something else of `/nix/store/"),
+        "{both}"
+    );
     let named = dumped.lines().next().unwrap();
     assert!(
         said.contains(&format!("`{named}` has the NAR hash")),

@@ -66,12 +66,24 @@ pub struct Placed {
 }
 
 /// Every path of the closures, each once.
-#[must_use]
-pub fn paths(placings: &[Placing]) -> BTreeMap<&StorePath, &PathInfo> {
-    placings
-        .iter()
-        .flat_map(|one| &one.closure.graph.paths)
-        .collect()
+///
+/// # Errors
+/// [`Kind::Resolve`] when two closures say different things of one.
+pub fn paths(placings: &[Placing]) -> Result<BTreeMap<&StorePath, &PathInfo>> {
+    let mut paths = BTreeMap::new();
+    for placing in placings {
+        for (path, info) in &placing.closure.graph.paths {
+            if *paths.entry(path).or_insert(info) != info {
+                let name = &placing.name;
+                let message =
+                    format!("the closure `{name}` says something else of `{path}` than another");
+                return Err(
+                    Error::new(Kind::Resolve, message).hint("make their graphs of the same store")
+                );
+            }
+        }
+    }
+    Ok(paths)
 }
 
 /// Puts what was read of the closures' paths into a root that has `base` already.
@@ -86,7 +98,7 @@ pub fn place(
     text: &dyn Fn(&TreePath, &Content) -> Result<Vec<u8>>,
 ) -> Result<Placed> {
     let mut placed = Placed { entries: read };
-    let registered = registration::text(&paths(placings));
+    let registered = registration::text(&paths(placings)?);
     placed.add(
         TreePath::from(REGISTRATION),
         inline(registered.into_bytes()),
