@@ -12,6 +12,7 @@ pub mod compat;
 pub mod cri;
 pub mod digest;
 pub mod error;
+pub mod fleet;
 pub mod http;
 pub mod image;
 pub mod import;

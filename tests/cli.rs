@@ -75,9 +75,11 @@ fn help() {
       same-root    Say whether images and root images have the same root
       push         Push an image to registries
       pull         Pull an image from a registry into an OCI image layout
+      fleet        Plan the replacement of a cluster's nodes, and see how far it is
       versions     Say which containerd, pause and crictl go with which Kubernetes, and why
       matrix       List what profiles and architectures there are to build, for CI systems
       init         Write a small commented profile
+      import       Make a profile of a node as it is: Docker's, kubelet's and containerd's settings
       schema       Print the JSON schema of profiles
       store        Look into the store, or make room in it
       completions  Print a completion script for a shell
@@ -388,6 +390,66 @@ fn help_on_registries() {
 }
 
 #[test]
+fn help_on_fleets() {
+    let folder = folder();
+    assert_cmd_snapshot!(nodelith(folder.path(), &["fleet", "plan", "-h"]), @r"
+    success: true
+    exit_code: 0
+    ----- stdout -----
+    Say which nodes are reimaged in which order, and which cannot be; exit status 1 if any
+
+    Usage: nodelith fleet plan [OPTIONS] --rules <FILE> <FILE>...
+
+    Arguments:
+      <FILE>...  What `kubectl get nodes,pods,pdb,pv -A -o json` prints, `-` for standard input
+
+    Options:
+          --rules <FILE>      The rules of the rollout
+          --runbook <FILE>    Write a run book with the commands for each node (Markdown)
+          --picture <FILE>    Write a picture of the waves (SVG)
+          --json              Print results as JSON on standard output and events as JSON lines on
+                              standard error
+      -q, --quiet             Print nothing but results, warnings and errors
+          --store <DIR>       Folder of the store [default: nodelith in the user's cache folder] [env:
+                              NODELITH_STORE]
+          --threads <NUMBER>  Threads to use [default: one for each core]
+      -h, --help              Print help
+
+    ----- stderr -----
+    ");
+    assert_cmd_snapshot!(nodelith(folder.path(), &["fleet", "status", "-h"]), @r"
+    success: true
+    exit_code: 0
+    ----- stdout -----
+    Show all nodes and what is wrong with them; exit status 1 until nothing is
+
+    Usage: nodelith fleet status [OPTIONS] [FILE]...
+
+    Arguments:
+      [FILE]...  What `kubectl get nodes -o json` prints, `-` for standard input
+
+    Options:
+          --command <COMMAND>  Command that prints the nodes, run by `sh`
+          --rules <FILE>       The rules of the rollout; without them nodes must be Ready and free of
+                               Docker
+          --ignore-cordon      Let cordoned nodes pass
+          --html <FILE>        Write a page, too
+          --watch              Look again and again until all is done
+          --interval <TIME>    How long to wait before looking again [default: 10s]
+          --timeout <TIME>     Stop watching after that time, with exit status 1
+          --json               Print results as JSON on standard output and events as JSON lines on
+                               standard error
+      -q, --quiet              Print nothing but results, warnings and errors
+          --store <DIR>        Folder of the store [default: nodelith in the user's cache folder] [env:
+                               NODELITH_STORE]
+          --threads <NUMBER>   Threads to use [default: one for each core]
+      -h, --help               Print help
+
+    ----- stderr -----
+    ");
+}
+
+#[test]
 fn the_version_is_the_packages() {
     let folder = folder();
     let output = nodelith(folder.path(), &["--version"]).output().unwrap();
@@ -420,9 +482,11 @@ fn usage_errors() {
       same-root    Say whether images and root images have the same root
       push         Push an image to registries
       pull         Pull an image from a registry into an OCI image layout
+      fleet        Plan the replacement of a cluster's nodes, and see how far it is
       versions     Say which containerd, pause and crictl go with which Kubernetes, and why
       matrix       List what profiles and architectures there are to build, for CI systems
       init         Write a small commented profile
+      import       Make a profile of a node as it is: Docker's, kubelet's and containerd's settings
       schema       Print the JSON schema of profiles
       store        Look into the store, or make room in it
       completions  Print a completion script for a shell

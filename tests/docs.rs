@@ -367,7 +367,9 @@ fn json_is_described() {
     let described: BTreeSet<&str> = quoted(&page).collect();
     let mut sources = files("src/cli", ".rs");
     sources.extend(files("src/bundle", ".rs"));
+    sources.extend(files("src/fleet", ".rs"));
     sources.push("src/check/output.rs".into());
+    sources.push("src/import/report.rs".into());
     sources.extend(files("src/report", ".rs"));
     sources.extend(files("examples/bench", ".rs"));
     sources.push("examples/boot/report.rs".into());

@@ -8,6 +8,7 @@ mod check;
 mod diff;
 mod export;
 mod failure;
+mod fleet;
 mod import;
 mod init;
 mod lock;
@@ -92,6 +93,7 @@ fn run(context: &Context, verb: Verb) -> Result<Outcome> {
         Verb::SameRoot(arguments) => same_root::run(context, &arguments),
         Verb::Push(arguments) => push::run(context, &arguments),
         Verb::Pull(arguments) => pull::run(context, &arguments),
+        Verb::Fleet(arguments) => fleet::run(context, &arguments),
         Verb::Versions(arguments) => versions::run(context, &arguments),
         Verb::Matrix(arguments) => matrix::run(context, &arguments),
         Verb::Init(arguments) => init::run(context, &arguments),

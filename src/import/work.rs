@@ -19,6 +19,27 @@ const LONGEST_VALUE: usize = 60;
 /// Names of settings whose values are secrets.
 const SECRET: [&str; 5] = ["password", "token", "auth", "secret", "credential"];
 
+/// The profiles that ready ones extend, by file name.
+const BASES: [(&str, &str); 4] = [
+    (
+        "kubernetes.toml",
+        include_str!("../../profiles/base/kubernetes.toml"),
+    ),
+    ("pause.toml", include_str!("../../profiles/base/pause.toml")),
+    (
+        "settings.toml",
+        include_str!("../../profiles/base/settings.toml"),
+    ),
+    (
+        "system.toml",
+        include_str!("../../profiles/base/system.toml"),
+    ),
+];
+
+fn base_is_missing(name: Option<&str>) -> String {
+    format!("nothing is known of `{}`", name.unwrap_or_default())
+}
+
 /// An import being made.
 pub struct Work<'a> {
     /// The old node.
@@ -96,17 +117,7 @@ impl<'a> Work<'a> {
 
     /// What every node of ours has: the ready profile of the suite, in one file.
     fn begin(&mut self, target: &Target) -> Result<()> {
-        const BASES: [&str; 3] = [
-            include_str!("../../profiles/base/system.toml"),
-            include_str!("../../profiles/base/kubernetes.toml"),
-            include_str!("../../profiles/base/pause.toml"),
-        ];
-        for text in BASES.iter().chain([&self.suite.ready]) {
-            let mut table: Table = toml::from_str(text)
-                .map_err(|error| Error::new(Kind::Io, format!("a ready profile: {error}")))?;
-            table.remove("extends");
-            self.draft.lay(&table);
-        }
+        self.lay(self.suite.ready)?;
         let architecture = target.architecture.name();
         self.draft.set(&["name"], self.name.clone(), "");
         self.draft.set(&["architecture"], architecture, "");
@@ -117,6 +128,26 @@ impl<'a> Work<'a> {
         };
         let minor = format!("{}.{}", self.kubernetes.major, self.kubernetes.minor);
         self.draft.set(&["kubernetes", "version"], minor, &from);
+        Ok(())
+    }
+
+    /// Lays a ready profile, after those that it extends.
+    fn lay(&mut self, text: &str) -> Result<()> {
+        let wrong = |why: &dyn std::fmt::Display| {
+            Error::new(Kind::Io, format!("reading a ready profile: {why}"))
+        };
+        let mut table: Table = toml::from_str(text).map_err(|error| wrong(&error))?;
+        let extends = match table.remove("extends") {
+            Some(Value::Array(all)) => all,
+            one => one.into_iter().collect(),
+        };
+        for base in &extends {
+            let name = base.as_str().and_then(|path| path.rsplit('/').next());
+            let base = BASES.iter().find(|(known, _)| Some(*known) == name);
+            let (_, text) = base.ok_or_else(|| wrong(&base_is_missing(name)))?;
+            self.lay(text)?;
+        }
+        self.draft.lay(&table);
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! Turns what the TOML reader says into what a person can act on.
 
+use std::path::Path;
+
 use super::document::Document;
 use super::value::HINT_MARK;
 use crate::error::{Error, Kind};
@@ -19,6 +21,15 @@ pub(super) fn explain(error: &toml::de::Error, document: &Document) -> Error {
         Some(hint) => result.hint(hint),
         None => result,
     }
+}
+
+/// The same for a file that is no profile: a text, and what the user calls it.
+pub(crate) fn explain_text(error: &toml::de::Error, file: &Path, text: &str) -> Error {
+    let document = Document {
+        file: file.to_owned(),
+        text: text.to_owned(),
+    };
+    explain(error, &document)
 }
 
 /// The message in our words, and a hint where there is one to give.

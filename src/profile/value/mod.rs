@@ -35,7 +35,7 @@ pub struct Refusal {
 }
 
 /// Stands between message and hint while a refusal passes through serde's errors.
-pub(super) const HINT_MARK: char = '\u{1f}';
+pub(crate) const HINT_MARK: char = '\u{1f}';
 
 impl Refusal {
     /// A refusal with a hint.
