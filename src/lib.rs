@@ -15,6 +15,7 @@ pub mod error;
 pub mod fleet;
 pub mod http;
 pub mod image;
+pub mod import;
 pub mod layer;
 pub mod lock;
 pub mod node;

@@ -38,6 +38,11 @@ fn build(folder: &Path, profile: &Path) -> PathBuf {
     image
 }
 
+/// A shipped profile.
+fn profile(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("profiles/{name}.toml"))
+}
+
 /// Boots an image; the second value is what it wrote as JSON.
 fn boot(folder: &Path, image: &Path, arguments: &[&str]) -> (Output, Value) {
     let _machine = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -62,8 +67,7 @@ fn said(output: &Output) -> String {
 /// A shipped profile boots, boots again, and each time all is well.
 fn boots(name: &str) {
     let folder = folder(name);
-    let profile = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("profiles/{name}.toml"));
-    let image = build(&folder, &profile);
+    let image = build(&folder, &profile(name));
     let (output, document) = boot(&folder, &image, &["--deadline", "600"]);
     assert!(output.status.success(), "{}", said(&output));
     assert_eq!(document["passed"], true);
@@ -78,6 +82,42 @@ fn quickstart() {
     if root("booting quickstart") {
         boots("quickstart");
     }
+}
+
+/// The exported disk by UEFI firmware: systemd-boot, the unified kernel image, the root
+/// by dm-verity, and `/var` made at the first boot.
+#[test]
+fn quickstart_from_a_disk() {
+    if !root("booting a disk") {
+        return;
+    }
+    let folder = folder("disk");
+    let image = build(&folder, &profile("quickstart"));
+    let boots = if all("booting a disk twice") {
+        "2"
+    } else {
+        "1"
+    };
+    let arguments = ["--way", "disk", "--deadline", "600", "--boots", boots];
+    let (output, document) = boot(&folder, &image, &arguments);
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(document["passed"], true);
+}
+
+#[test]
+fn a_byte_of_the_root_that_was_changed_stops_the_boot() {
+    if !root("booting a damaged disk") || !all("booting a damaged disk") {
+        return;
+    }
+    let folder = folder("damaged");
+    let image = build(&folder, &profile("quickstart"));
+    let arguments = ["--way", "disk", "--damage", "--boots", "1"];
+    let (output, document) = boot(&folder, &image, &arguments);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let console = document["images"][0]["console"].as_str().unwrap();
+    assert!(console.contains("verity"), "{console}");
+    assert!(console.contains("is corrupted"), "{console}");
+    assert!(console.contains("Kernel panic"), "{console}");
 }
 
 #[test]

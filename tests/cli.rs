@@ -77,7 +77,9 @@ fn help() {
       pull         Pull an image from a registry into an OCI image layout
       fleet        Plan the replacement of a cluster's nodes, and see how far it is
       versions     Say which containerd, pause and crictl go with which Kubernetes, and why
+      matrix       List what profiles and architectures there are to build, for CI systems
       init         Write a small commented profile
+      import       Make a profile of a node as it is: Docker's, kubelet's and containerd's settings
       schema       Print the JSON schema of profiles
       store        Look into the store, or make room in it
       completions  Print a completion script for a shell
@@ -193,6 +195,11 @@ fn help() {
               Local file in place of a release, `NAME:ARCH=FILE` for one architecture of several
               (repeatable)
 
+          --nix-root <DIR>
+              Root folder of the Nix store, as with Nix's own `--store` [default: /]
+              
+              [env: NODELITH_NIX_ROOT]
+
           --vendor <DIR>
               Folder made by `nodelith vendor`, used as the only source
               
@@ -207,6 +214,32 @@ fn help() {
               File with further certificate authorities for downloads (repeatable)
               
               [env: NODELITH_CA_FILE]
+
+          --plain-http
+              Speak plain HTTP to registries; one on this machine without TLS is spoken to so anyway
+              
+              [env: NODELITH_PLAIN_HTTP]
+
+          --auth-file <FILE>
+              File with credentials for registries [default: podman's and docker's own]
+              
+              [env: NODELITH_AUTH_FILE]
+
+          --registry-mirror <REGISTRY=URL>
+              What to ask for images before a registry (repeatable)
+              
+              [env: NODELITH_REGISTRY_MIRROR]
+
+    Cache:
+          --cache-from <REF>
+              Repository from which roots and layers that others made are taken (repeatable)
+              
+              [env: NODELITH_CACHE_FROM]
+
+          --cache-to <REF>
+              Repository to which those that this build used are given (repeatable)
+              
+              [env: NODELITH_CACHE_TO]
 
     ----- stderr -----
     ");
@@ -236,25 +269,35 @@ fn help() {
       -h, --help                Print help
 
     Sources:
-          --mirror <URL>           Base address of the Debian archive [default: the profile's, else the
-                                   host's apt sources] [env: NODELITH_MIRROR]
-          --security-mirror <URL>  Base address of the security archive [default: as for the mirror]
-                                   [env: NODELITH_SECURITY_MIRROR]
-          --fallback-mirror <URL>  Mirror that still has superseded packages, asked when the first one
-                                   does not (repeatable) [env: NODELITH_FALLBACK_MIRROR]
-          --keyring <FILE>         File with the archive's signing keys (repeatable) [default: the
-                                   host's Debian archive keyring] [env: NODELITH_KEYRING]
-          --ignore-valid-until     Accept releases past their Valid-Until date; the lock records it
-          --releases <FILE>        Table of releases over the built-in one: mirrors, addresses, digests
-                                   [env: NODELITH_RELEASES]
-          --component <NAME=FILE>  Local file in place of a release, `NAME:ARCH=FILE` for one
-                                   architecture of several (repeatable)
-          --vendor <DIR>           Folder made by `nodelith vendor`, used as the only source [env:
-                                   NODELITH_VENDOR]
-          --offline                Use no network: everything must be in the store or the vendor folder
-                                   [env: NODELITH_OFFLINE]
-          --ca-file <FILE>         File with further certificate authorities for downloads (repeatable)
-                                   [env: NODELITH_CA_FILE]
+          --mirror <URL>                    Base address of the Debian archive [default: the profile's,
+                                            else the host's apt sources] [env: NODELITH_MIRROR]
+          --security-mirror <URL>           Base address of the security archive [default: as for the
+                                            mirror] [env: NODELITH_SECURITY_MIRROR]
+          --fallback-mirror <URL>           Mirror that still has superseded packages, asked when the
+                                            first one does not (repeatable) [env:
+                                            NODELITH_FALLBACK_MIRROR]
+          --keyring <FILE>                  File with the archive's signing keys (repeatable) [default:
+                                            the host's Debian archive keyring] [env: NODELITH_KEYRING]
+          --ignore-valid-until              Accept releases past their Valid-Until date; the lock
+                                            records it
+          --releases <FILE>                 Table of releases over the built-in one: mirrors, addresses,
+                                            digests [env: NODELITH_RELEASES]
+          --component <NAME=FILE>           Local file in place of a release, `NAME:ARCH=FILE` for one
+                                            architecture of several (repeatable)
+          --nix-root <DIR>                  Root folder of the Nix store, as with Nix's own `--store`
+                                            [default: /] [env: NODELITH_NIX_ROOT]
+          --vendor <DIR>                    Folder made by `nodelith vendor`, used as the only source
+                                            [env: NODELITH_VENDOR]
+          --offline                         Use no network: everything must be in the store or the
+                                            vendor folder [env: NODELITH_OFFLINE]
+          --ca-file <FILE>                  File with further certificate authorities for downloads
+                                            (repeatable) [env: NODELITH_CA_FILE]
+          --plain-http                      Speak plain HTTP to registries; one on this machine without
+                                            TLS is spoken to so anyway [env: NODELITH_PLAIN_HTTP]
+          --auth-file <FILE>                File with credentials for registries [default: podman's and
+                                            docker's own] [env: NODELITH_AUTH_FILE]
+          --registry-mirror <REGISTRY=URL>  What to ask for images before a registry (repeatable) [env:
+                                            NODELITH_REGISTRY_MIRROR]
 
     ----- stderr -----
     ");
@@ -441,7 +484,9 @@ fn usage_errors() {
       pull         Pull an image from a registry into an OCI image layout
       fleet        Plan the replacement of a cluster's nodes, and see how far it is
       versions     Say which containerd, pause and crictl go with which Kubernetes, and why
+      matrix       List what profiles and architectures there are to build, for CI systems
       init         Write a small commented profile
+      import       Make a profile of a node as it is: Docker's, kubelet's and containerd's settings
       schema       Print the JSON schema of profiles
       store        Look into the store, or make room in it
       completions  Print a completion script for a shell

@@ -14,7 +14,8 @@ use nodelith::digest::Digest;
 use nodelith::error::Result;
 use nodelith::image::annotations;
 use nodelith::node::{
-    self, Archive, Components, LocalFiles, OnDisk, Program, ProgramFile, RootFacts, SETTINGS_PATH,
+    self, Archive, Carried, Components, LocalFiles, OnDisk, Program, ProgramFile, RootFacts,
+    SETTINGS_PATH, SharedPart,
 };
 use nodelith::profile::Profile;
 use nodelith::profile::value::LocalFile;
@@ -256,6 +257,21 @@ impl LocalFiles for WithArchives {
             stand_in: None,
         })
     }
+
+    fn images(&self) -> Vec<Carried> {
+        vec![Carried {
+            name: "app".into(),
+            component: "image:app".into(),
+            references: vec!["r.example/app:1".into()],
+            archive: self.archive("").unwrap(),
+            shared: vec![SharedPart {
+                name: "0123".into(),
+                component: "images-shared".into(),
+                size: 0,
+                content: Content::Inline([].into()),
+            }],
+        }]
+    }
 }
 
 /// Every program that the table of releases knows, made up.
@@ -353,6 +369,7 @@ fn json_is_described() {
     sources.extend(files("src/bundle", ".rs"));
     sources.extend(files("src/fleet", ".rs"));
     sources.push("src/check/output.rs".into());
+    sources.push("src/import/report.rs".into());
     sources.extend(files("src/report", ".rs"));
     sources.extend(files("examples/bench", ".rs"));
     sources.push("examples/boot/report.rs".into());

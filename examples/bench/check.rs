@@ -67,7 +67,7 @@ fn image(data: &Data) -> Result<(PathBuf, u64)> {
         Command::new(&data.nodelith)
             .arg("build")
             .arg(&profile)
-            .args(["--offline", "--store"])
+            .arg("--store")
             .arg(&data.downloads)
             .arg("--output")
             .arg(&layout),

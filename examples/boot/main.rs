@@ -8,9 +8,8 @@
 )]
 
 mod checks;
-mod cpio;
+mod firmware;
 mod guest;
-mod initrd;
 mod qemu;
 mod report;
 mod root_image;
@@ -21,7 +20,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
+use nodelith::bundle::parts::{Parts, Wanted};
+use nodelith::bundle::same::outline;
+use nodelith::image::read::Image;
+use nodelith::report::{Mode, Report as Progress};
 
 use checks::Boot;
 use guest::Test;
@@ -42,12 +45,29 @@ struct Arguments {
     /// Boots of each image, with the same `/var`
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=2))]
     boots: u8,
+    /// How the machine starts
+    #[arg(long, value_enum, default_value_t)]
+    way: Way,
+    /// Change one byte of the root on the disk first: it must not boot then
+    #[arg(long)]
+    damage: bool,
     /// Where the results go as JSON
     #[arg(long, default_value = "target/boot.json")]
     output: PathBuf,
     /// Keep root images, disks and consoles in this folder [default: away afterwards]
     #[arg(long)]
     keep: Option<PathBuf>,
+}
+
+/// How a machine starts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Way {
+    /// Kernel and initrd from QEMU, the root on a disk of its own
+    #[default]
+    Kernel,
+    /// UEFI from the exported disk, the root checked by dm-verity; as `kernel` for
+    /// systemd before 256, whose tests come with an initrd
+    Disk,
 }
 
 fn main() -> ExitCode {
@@ -84,16 +104,18 @@ fn all(arguments: &Arguments) -> Result<bool> {
     Ok(reports.iter().all(Report::passed))
 }
 
-fn prove(image: &str, folder: &Path, arguments: &Arguments) -> Result<Report> {
-    eprintln!("unpacking {image}");
-    let unpacked = unpack::unpack(image, folder)?;
-    eprintln!("making root image and initrd");
+fn prove(image_name: &str, folder: &Path, arguments: &Arguments) -> Result<Report> {
+    eprintln!("unpacking {image_name}");
+    let unpacked = unpack::unpack(image_name, folder)?;
+    eprintln!("making what boots");
     let test = Test::make(&unpacked, folder)?;
+    let image = Image::open(image_name, None)?;
+    let start = match arguments.way {
+        Way::Kernel => start_with_kernel(&image, &unpacked, &test, folder)?,
+        Way::Disk => firmware::start(&image, &test, folder, arguments.damage)?,
+    };
     let machine = qemu::Machine {
-        root: root_image::make(&unpacked.root, folder)?,
-        var: root_image::empty_var(folder)?,
-        kernel: unpacked.kernel()?,
-        initrd: initrd::make(&unpacked, folder, &test.appended)?,
+        start,
         test,
         deadline: Duration::from_secs(arguments.deadline),
     };
@@ -107,7 +129,51 @@ fn prove(image: &str, folder: &Path, arguments: &Arguments) -> Result<Report> {
             break;
         }
     }
-    Ok(Report::new(image, &unpacked, &boots, arguments.boots > 1))
+    Ok(Report::new(
+        image_name,
+        &unpacked,
+        &boots,
+        arguments.boots > 1,
+    ))
+}
+
+/// Kernel and initrd as every way of booting has them, and the root from `mkfs.erofs`.
+fn start_with_kernel(
+    image: &Image,
+    unpacked: &unpack::Unpacked,
+    test: &Test,
+    folder: &Path,
+) -> Result<qemu::Start> {
+    let init = init()?;
+    let wanted = Wanted {
+        init: Some(&init),
+        ..Wanted::default()
+    };
+    let parts = Parts::read(
+        image,
+        &outline(image, &Progress::new(Mode::Quiet))?,
+        &wanted,
+    )?;
+    let (kernel, initrd) = (folder.join("kernel"), folder.join("initrd"));
+    std::fs::write(&kernel, &parts.kernel)?;
+    std::fs::write(&initrd, [&parts.initrd[..], &test.appended].concat())?;
+    Ok(qemu::Start::Kernel {
+        root: root_image::make(&unpacked.root, folder)?,
+        var: root_image::empty_var(folder)?,
+        kernel,
+        initrd,
+    })
+}
+
+/// The initrd's program, which was built with this one.
+fn init() -> Result<PathBuf> {
+    let this = std::env::current_exe()?;
+    let folder = this.ancestors().nth(2).unwrap_or(Path::new("."));
+    let found = folder.join("nodelith-init");
+    match found.exists() {
+        true => Ok(found),
+        false => Err("there is no `nodelith-init` beside this program: use `ci/boot`".into()),
+    }
 }
 
 /// Runs a command that must succeed.

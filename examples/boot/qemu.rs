@@ -11,12 +11,26 @@ use crate::guest::{PORT, TEST_DISK, Test};
 
 /// What is booted.
 pub struct Machine {
-    pub root: PathBuf,
-    pub var: PathBuf,
-    pub kernel: PathBuf,
-    pub initrd: PathBuf,
+    pub start: Start,
     pub test: Test,
     pub deadline: Duration,
+}
+
+/// How it is started.
+pub enum Start {
+    /// By QEMU itself.
+    Kernel {
+        root: PathBuf,
+        var: PathBuf,
+        kernel: PathBuf,
+        initrd: PathBuf,
+    },
+    /// By UEFI firmware, from a disk that has everything.
+    Firmware {
+        code: PathBuf,
+        variables: PathBuf,
+        disk: PathBuf,
+    },
 }
 
 /// What came of a boot.
@@ -77,14 +91,40 @@ impl Machine {
             .args(["-no-reboot", "-nic", "none", "-device", "virtio-rng-pci"]);
         let plain = |path: &Path| path.display().to_string().replace(',', ",,");
         command.args(["-serial", &format!("file:{}", plain(console))]);
-        command.arg("-kernel").arg(&self.kernel);
-        command.arg("-initrd").arg(&self.initrd);
-        command.args(["-append", &self.test.command_line]);
-        for (path, serial, writable) in [
-            (&self.root, "nodelith-root", false),
-            (&self.var, "nodelith-var", true),
-            (&self.test.disk, TEST_DISK, false),
-        ] {
+        let mut disks = vec![(&self.test.disk, TEST_DISK, false)];
+        match &self.start {
+            Start::Kernel {
+                root,
+                var,
+                kernel,
+                initrd,
+            } => {
+                command.arg("-kernel").arg(kernel);
+                command.arg("-initrd").arg(initrd);
+                command.args(["-append", &self.test.command_line]);
+                disks.splice(
+                    0..0,
+                    [(root, "nodelith-root", false), (var, "nodelith-var", true)],
+                );
+            }
+            Start::Firmware {
+                code,
+                variables,
+                disk,
+            } => {
+                for (path, readonly) in [(code, "on"), (variables, "off")] {
+                    let path = plain(path);
+                    let drive = format!("if=pflash,format=raw,readonly={readonly},file={path}");
+                    command.args(["-drive", &drive]);
+                }
+                // systemd's stub takes more words for the kernel from the firmware's tables.
+                let words = self.test.command_line.replace(',', ",,");
+                let words = format!("type=11,value=io.systemd.stub.kernel-cmdline-extra={words}");
+                command.args(["-smbios", &words]);
+                disks.insert(0, (disk, "nodelith-disk", true));
+            }
+        }
+        for (path, serial, writable) in disks {
             let writable = if writable { "off" } else { "on" };
             command.args([
                 "-drive",

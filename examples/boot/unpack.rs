@@ -69,36 +69,6 @@ pub fn unpack(reference: &str, folder: &Path) -> Result<Unpacked> {
 }
 
 impl Unpacked {
-    /// The kernel.
-    pub fn kernel(&self) -> Result<PathBuf> {
-        let release = self.kernel_release()?;
-        for place in [
-            format!("boot/vmlinuz-{release}"),
-            format!("usr/lib/modules/{release}/vmlinuz"),
-        ] {
-            if self.root.join(&place).is_file() {
-                return Ok(self.root.join(place));
-            }
-        }
-        Err(format!("the image has modules for kernel {release}, but not the kernel").into())
-    }
-
-    /// The release of its only kernel (`uname -r`).
-    pub fn kernel_release(&self) -> Result<String> {
-        let mut found = Vec::new();
-        for entry in fs::read_dir(self.root.join("usr/lib/modules"))
-            .into_iter()
-            .flatten()
-        {
-            found.push(entry?.file_name().to_string_lossy().into_owned());
-        }
-        match &found[..] {
-            [one] => Ok(one.clone()),
-            [] => Err("the image has no kernel modules".into()),
-            _ => Err(format!("the image has several kernels: {}", found.join(", ")).into()),
-        }
-    }
-
     /// The major version of its systemd.
     pub fn systemd(&self) -> Result<u32> {
         for entry in fs::read_dir(self.root.join("usr/lib"))

@@ -1,8 +1,9 @@
 //! Puts a profile's own entries over a root's: the stated rule for conflicts.
 //!
-//! The profile wins over packages for files and links; what it replaces or
-//! removes is taken out of the layer that had it, so that each path stands in
-//! one layer. A path that leads through a link to a directory (`/bin`) is
+//! The profile wins over the root for files and links. What it replaces or removes
+//! of packages is taken out of the layer that had it, so that each path stands in
+//! one layer; the layers of somebody else's image stay as they are, with whiteouts
+//! for what is removed in a layer over them. A path that leads through a link to a directory (`/bin`) is
 //! followed as the node itself would follow it. Directories that exist keep the
 //! root's owner and mode; a directory is never replaced by anything else, nor
 //! anything else by a directory.
@@ -12,9 +13,6 @@ use std::sync::Arc;
 
 use crate::error::{Error, Kind, Result};
 use crate::tree::{Entry, FIXED_TIME, Node, Tree, TreePath};
-
-/// Symbolic links followed in one path before it counts as a loop, as in Linux.
-const LINK_LIMIT: usize = 40;
 
 /// A root with a profile's entries over it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +24,29 @@ pub struct Composed {
 }
 
 impl Composed {
+    /// Paths of the root that are replaced.
+    pub fn replaced(&self) -> impl Iterator<Item = &TreePath> {
+        let dropped = self.dropped.iter();
+        dropped.filter(|path| self.added.entries.contains_key(*path))
+    }
+
+    /// Paths of the root that are gone, each with all that was below it: what needs a
+    /// whiteout in a layer over the root's.
+    pub fn gone<'a>(&'a self, root: &'a Tree) -> impl Iterator<Item = &'a TreePath> {
+        let is_folder = |path: &TreePath| {
+            let ours = self.added.entries.get(path);
+            let there = ours.or_else(|| {
+                let there = root.entries.get(path);
+                there.filter(|_| !self.dropped.contains(path))
+            });
+            there.is_some_and(|entry| entry.node == Node::Directory)
+        };
+        self.dropped.iter().filter(move |path| {
+            !self.added.entries.contains_key(*path)
+                && path.parent().is_none_or(|parent| is_folder(&parent))
+        })
+    }
+
     /// The whole tree.
     #[must_use]
     pub fn over(&self, mut root: Tree) -> Tree {
@@ -53,10 +74,11 @@ pub fn compose(
         dropped: BTreeSet::new(),
     };
     for path in removed {
-        remove(root, path, &mut composed.dropped);
+        let path = follow(root, &BTreeSet::new(), path)?;
+        remove(root, &path, &mut composed.dropped);
     }
     for (path, entry) in entries {
-        let path = follow(root, &path)?;
+        let path = follow(root, &composed.dropped, &path)?;
         add(root, &mut composed, path, entry)?;
     }
     Ok(composed)
@@ -100,7 +122,12 @@ fn add_parents(
     let mut parent = path.parent();
     while let Some(folder) = parent {
         let known = composed.added.entries.get(&folder);
-        let known = known.or_else(|| root.entries.get(&folder));
+        let known = known.or_else(|| {
+            let there = root.entries.get(&folder);
+            there.filter(|there| {
+                there.node == Node::Directory || !composed.dropped.contains(&folder)
+            })
+        });
         match known {
             Some(entry) if entry.node != Node::Directory => {
                 return Err(conflict(&folder, "is not a directory"));
@@ -135,45 +162,11 @@ fn directory(component: &Arc<str>) -> Entry {
     }
 }
 
-/// Where `path` really is: links in its folders followed inside the root, its last part kept.
-fn follow(root: &Tree, path: &TreePath) -> Result<TreePath> {
-    let mut waiting: Vec<Vec<u8>> = parts(path.as_bytes());
-    waiting.reverse();
-    let mut real = TreePath::default();
-    let mut links = 0;
-    while let Some(part) = waiting.pop() {
-        if part == b".." {
-            real = real.parent().unwrap_or_default();
-            continue;
-        }
-        let next = real.join(&part);
-        let target = match root.entries.get(&next) {
-            Some(Entry {
-                node: Node::Symlink(target),
-                ..
-            }) if !waiting.is_empty() => target,
-            _ => {
-                real = next;
-                continue;
-            }
-        };
-        links += 1;
-        if links > LINK_LIMIT {
-            return Err(conflict(path, "leads through too many links"));
-        }
-        if target.as_bytes().starts_with(b"/") {
-            real = TreePath::default();
-        }
-        waiting.extend(parts(target.as_bytes()).into_iter().rev());
-    }
-    Ok(real)
-}
-
-fn parts(path: &[u8]) -> Vec<Vec<u8>> {
-    path.split(|&byte| byte == b'/')
-        .filter(|part| !part.is_empty() && *part != b".")
-        .map(<[u8]>::to_vec)
-        .collect()
+/// Where `path` really is: links in its folders followed inside the root, those that
+/// are gone left aside, its last part kept.
+fn follow(root: &Tree, gone: &BTreeSet<TreePath>, path: &TreePath) -> Result<TreePath> {
+    root.place(path, gone)
+        .ok_or_else(|| conflict(path, "leads through too many links"))
 }
 
 fn conflict(path: &TreePath, why: &str) -> Error {
@@ -272,5 +265,32 @@ mod tests {
         let removed = BTreeSet::from([TreePath::from("etc/motd.d")]);
         let composed = compose(&root(), BTreeMap::new(), &removed).unwrap();
         assert_eq!(paths(&composed.dropped), ["etc/motd.d", "etc/motd.d/a"]);
+        assert_eq!(gone(&composed), ["etc/motd.d"]);
+    }
+
+    fn gone(composed: &Composed) -> Vec<String> {
+        composed.gone(&root()).map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_is_replaced_is_not_gone() {
+        let composed = put("etc/motd", file()).unwrap();
+        assert!(gone(&composed).is_empty());
+        assert_eq!(composed.replaced().count(), 1);
+        // A folder that is emptied and filled anew.
+        let entries = BTreeMap::from([("etc/motd.d/b".into(), file())]);
+        let removed = BTreeSet::from([TreePath::from("etc/motd.d")]);
+        let composed = compose(&root(), entries, &removed).unwrap();
+        assert_eq!(gone(&composed), ["etc/motd.d/a"]);
+        // A folder in the place of a link: what is put there goes there.
+        let entries = BTreeMap::from([("bin/tool".into(), file())]);
+        let removed = BTreeSet::from([TreePath::from("bin")]);
+        let composed = compose(&root(), entries, &removed).unwrap();
+        assert!(composed.added.entries.contains_key(&b"bin/tool"[..]));
+        assert!(gone(&composed).is_empty());
+        // Links on the way to what is removed are followed.
+        let removed = BTreeSet::from([TreePath::from("bin/tool")]);
+        let composed = compose(&root(), BTreeMap::new(), &removed).unwrap();
+        assert_eq!(gone(&composed), ["usr/bin/tool"]);
     }
 }

@@ -1,5 +1,5 @@
-//! Local files as the lock has them, whose bytes come from the store, and images
-//! made from the root.
+//! Local files and images as the lock has them, whose bytes come from the store, and
+//! an image made from the root.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use super::pause;
 use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Result};
-use crate::node::{Archive, LocalFiles};
+use crate::node::{Archive, Carried, LocalFiles};
 use crate::profile::value::LocalFile;
 use crate::store::Store;
 use crate::tree::{Content, Tree};
@@ -17,6 +17,7 @@ use crate::tree::{Content, Tree};
 pub(super) struct PinnedFiles<'a> {
     store: &'a Store,
     files: BTreeMap<PathBuf, (Digest, u64)>,
+    images: Vec<Carried>,
     root: &'a Tree,
     architecture: &'a str,
 }
@@ -25,12 +26,14 @@ impl<'a> PinnedFiles<'a> {
     pub fn new(
         store: &'a Store,
         files: BTreeMap<PathBuf, (Digest, u64)>,
+        images: Vec<Carried>,
         root: &'a Tree,
         architecture: &'a str,
     ) -> Self {
         Self {
             store,
             files,
+            images,
             root,
             architecture,
         }
@@ -61,5 +64,9 @@ impl LocalFiles for PinnedFiles<'_> {
 
     fn archive(&self, reference: &str) -> Result<Archive> {
         pause::stand_in(self.store, self.root, self.architecture, reference)
+    }
+
+    fn images(&self) -> Vec<Carried> {
+        self.images.clone()
     }
 }

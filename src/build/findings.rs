@@ -1,9 +1,9 @@
 //! The check of what is about to become an image: errors stop the build, unless
 //! they are accepted with a reason, which the image then carries.
 
-use super::Builder;
 use super::compose::Composed;
 use super::programs;
+use super::{Builder, Ground};
 use crate::check::rule::{Finding, Severity};
 use crate::check::subject::{Given, Subject};
 use crate::check::{check as find, rules as all};
@@ -12,7 +12,6 @@ use crate::lock::Pinned;
 use crate::node::Components;
 use crate::profile::Profile;
 use crate::report::counted;
-use crate::source::debian::root::Root;
 
 /// Warnings that are told one by one.
 const MOST_WARNINGS: usize = 5;
@@ -22,7 +21,7 @@ pub(super) struct Made<'a> {
     pub(super) profile: &'a Profile,
     pub(super) pinned: &'a Pinned,
     pub(super) components: &'a Components,
-    pub(super) root: &'a Root,
+    pub(super) ground: &'a Ground,
     pub(super) composed: &'a Composed,
 }
 
@@ -95,8 +94,9 @@ fn told(finding: &Finding) -> String {
 }
 
 fn subject(made: &Made<'_>) -> Subject {
-    let tree = made.composed.over(made.root.tree.clone());
-    let mut subject = Subject::of_tree(&made.profile.name, tree, &made.root.texts);
+    let (composed, ground) = (made.composed, made.ground);
+    let tree = composed.over(ground.tree().clone());
+    let mut subject = Subject::of_tree(&made.profile.name, tree, ground.texts());
     let kubernetes = made.profile.kubernetes.version.as_deref();
     let kubernetes = kubernetes.and_then(|version| version.parse().ok());
     subject.known = Given {
@@ -108,7 +108,11 @@ fn subject(made: &Made<'_>) -> Subject {
     subject.packages = packages
         .map(|package| (package.name.clone(), package.version.clone()))
         .collect();
-    subject.labels.clone_from(&made.profile.image.labels);
+    if let Some(base) = ground.base() {
+        base.add_to(&mut subject, |path| composed.dropped.contains(path));
+        subject.labels = base.inherited.labels();
+    }
+    subject.labels.extend(made.profile.image.labels.clone());
     let said = programs::annotations(made.profile, made.pinned);
     subject.labels.extend(said);
     subject.epoch = Some(made.pinned.source_date_epoch);

@@ -3,27 +3,37 @@
 //! ```text
 //! unchanged?   the same profile and lock led to an image whose blobs are all there: done
 //! programs     releases → the programs in them
+//! images       images that the profile names → archives of them
 //! root         packages → unpacked, configured, packed, once for each set (sandbox)
+//! base         or somebody else's image → read, once for each
+//! closures     store paths, verified, over the root or as the root
 //! compose      the profile's own entries over the root (pure)
 //! layers       the root's layers as they are, or without what was replaced; the profile's
 //! image        configuration and manifest
+//! cache        roots and layers of other machines, through a registry
 //! ```
 
+pub mod base;
+pub mod cache;
 pub mod compose;
 pub mod excludes;
 mod files;
 mod findings;
+mod images;
 pub mod layers;
+mod nix;
 pub mod pause;
 pub mod preview;
 pub mod programs;
 mod root;
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use self::base::Base;
 use self::files::PinnedFiles;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
@@ -37,10 +47,13 @@ use crate::profile::Profile;
 use crate::report::Report;
 use crate::sandbox::Mode;
 use crate::source::debian::archive::mirror::Mirrors;
+use crate::source::debian::root::Root;
 use crate::source::fetch::Fetcher;
+use crate::source::nix::StoreRoot;
+use crate::source::oci::Images;
 use crate::source::release::Provider;
 use crate::store::Store;
-use crate::tree::{Content, Entry, FIXED_TIME, Node};
+use crate::tree::{Content, Entry, FIXED_TIME, Node, Tree, TreePath};
 
 pub use crate::node::SETTINGS_PATH;
 pub use layers::Layer;
@@ -58,10 +71,16 @@ pub struct Builder<'a> {
     pub mirrors: &'a dyn Fn() -> Result<Mirrors>,
     /// Brings releases.
     pub releases: &'a Provider<'a>,
+    /// Where the Nix store is.
+    pub nix_root: &'a StoreRoot,
+    /// Brings images.
+    pub images: &'a Images<'a>,
     /// How package scripts are run.
     pub sandbox: Mode,
     /// How many threads to use.
     pub threads: usize,
+    /// Where other machines' work is taken from and given to.
+    pub cache: Option<&'a cache::Cache<'a>>,
     /// Why errors that the check finds are accepted; none where they are not.
     pub accept_findings: Option<&'a str>,
 }
@@ -75,6 +94,17 @@ pub struct Outcome {
     pub layers: Vec<Layer>,
     /// Whether the same profile and lock had led to this image before.
     pub unchanged: bool,
+    /// What became of the base's paths, where the root is somebody else's image.
+    pub over: Option<Over>,
+}
+
+/// What the profile's own entries did to a base.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Over {
+    /// Paths of the base that have other content now.
+    pub replaced: Vec<TreePath>,
+    /// Paths of the base that are gone, with all below them.
+    pub removed: Vec<TreePath>,
 }
 
 /// What an image's key led to.
@@ -82,6 +112,46 @@ pub struct Outcome {
 struct Record {
     image: Built,
     layers: Vec<LayerBlob>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    over: Option<Over>,
+}
+
+/// What a profile's own entries are put over.
+enum Ground {
+    /// A root of packages, and those of its layers that this build made.
+    Packages(Root, BTreeSet<Digest>),
+    /// Somebody else's image.
+    Base(Box<Base>),
+}
+
+impl Ground {
+    fn tree(&self) -> &Tree {
+        match self {
+            Self::Packages(root, _) => &root.tree,
+            Self::Base(base) => &base.tree,
+        }
+    }
+
+    fn texts(&self) -> &BTreeMap<TreePath, String> {
+        match self {
+            Self::Packages(root, _) => &root.texts,
+            Self::Base(base) => &base.texts,
+        }
+    }
+
+    fn texts_mut(&mut self) -> &mut BTreeMap<TreePath, String> {
+        match self {
+            Self::Packages(root, _) => &mut root.texts,
+            Self::Base(base) => &mut base.texts,
+        }
+    }
+
+    fn base(&self) -> Option<&Base> {
+        match self {
+            Self::Packages(..) => None,
+            Self::Base(base) => Some(base),
+        }
+    }
 }
 
 impl Builder<'_> {
@@ -105,70 +175,118 @@ impl Builder<'_> {
             "checks": findings::rules(), "accepted": self.accept_findings,
         });
         let key = Digest::of(key.to_string().as_bytes());
-        if let Some(outcome) = self.unchanged(&key) {
+        let before = self.unchanged(&key);
+        if let Some(outcome) = before.clone()
+            && !self.cache.is_some_and(cache::Cache::gives)
+        {
             return Ok(outcome);
         }
-        let components = Components::find(profile, |name| {
-            let mut packages = pinned.package.iter();
-            let package = packages.find(|package| package.name == name)?;
-            Some(&package.version)
-        });
-        // Nothing is fetched for what cannot become a node.
+        let base = lock::pinned_base(profile, pinned)?;
+        let base = base.map(|(named, base)| self.base(&named, base, architecture));
+        let base = base.transpose()?;
+        let mut components = Components::find(profile, |name| pinned.version_of(name));
+        if let Some(base) = &base {
+            components = base.components(profile, components);
+        }
+        // Nothing more is fetched for what cannot become a node.
         node::check(
             profile,
             &components.clone().with(programs::outlines(pinned)),
         )?;
-        let reserved = layers::reserved(profile, pinned)?;
+        let shares = layers::Shares::of(profile, pinned)?;
         let components = components.with(self.programs(pinned, architecture)?);
-        let (root, new) = self.root(profile, architecture, pinned, reserved)?;
-        let facts = RootFacts::new(&root.tree, &root.texts);
-        let files = PinnedFiles::new(self.store, files, &root.tree, architecture);
+        let carried = self.carried(profile, architecture, pinned)?;
+        let mut ground = match base {
+            Some(base) => Ground::Base(Box::new(base)),
+            None => {
+                let reserved = shares.reserved();
+                let (root, new) = self.root(profile, architecture, pinned, reserved)?;
+                Ground::Packages(root, new)
+            }
+        };
+        let mut closures = self.closures(profile, pinned, &mut ground)?;
+        let whole = match &closures {
+            Some(closures) => Cow::Owned(closures.over(ground.tree().clone())),
+            None => Cow::Borrowed(ground.tree()),
+        };
+        let facts = RootFacts::new(&whole, ground.texts());
+        let files = PinnedFiles::new(self.store, files, carried, &whole, architecture);
         let mut configuration =
             node::configure(profile, architecture, &components, &facts, &files)?;
         for warning in &configuration.warnings {
             self.report.warning(warning);
         }
+        let stand_in = configuration.stand_in.take();
         let settings = settings(&configuration)?;
         configuration.entries.insert(SETTINGS_PATH.into(), settings);
-        let composed = compose::compose(&root.tree, configuration.entries, &configuration.removed)?;
+        let own = compose::compose(&whole, configuration.entries, &configuration.removed)?;
+        let composed = match &mut closures {
+            Some(closures) => Cow::Owned(closures.under(&own, ground.tree())?),
+            None => Cow::Borrowed(&own),
+        };
         let accepted = findings::check(
             self,
             &findings::Made {
                 profile,
                 pinned,
                 components: &components,
-                root: &root,
+                ground: &ground,
                 composed: &composed,
             },
         )?;
         let task = self.report.task("layers", None, crate::report::Unit::Bytes);
-        let layers = layers::layers(
-            self.store,
-            &root,
-            &new,
-            &composed,
+        let kept = layers::Kept {
+            store: self.store,
+            cache: self.cache,
             compression,
-            usize::from(profile.image.layers),
-            self.threads,
-        )?;
+        };
+        let parts = layers::Parts {
+            composed: &composed,
+            closures: closures.as_ref(),
+            own: &own.added,
+        };
+        let layers = match &ground {
+            Ground::Packages(root, new) => {
+                layers::layers(&kept, root, new, &parts, &shares, self.threads)?
+            }
+            Ground::Base(base) => {
+                layers::over_base(&kept, profile, base, &parts, &shares, self.threads)?
+            }
+        };
         let made = layers.iter().filter(|layer| !layer.reused).count();
         task.finish(&format!("{made} of {} made", layers.len()));
         let blobs: Vec<LayerBlob> = layers.iter().map(|layer| layer.blob.clone()).collect();
         let mut spec = spec(profile, architecture, pinned, &lock);
+        if let Some(base) = ground.base() {
+            spec.labels = base.inherited.labelled(&spec.labels, &spec.annotations);
+            spec.base = Some(base.inherited.clone());
+        }
+        if let Some(stand_in) = stand_in {
+            spec.annotations.insert(annotations::PAUSE.into(), stand_in);
+        }
         if let Some(reason) = accepted {
             spec.annotations
                 .insert(annotations::ACCEPTED.into(), reason);
         }
         let image = manifest::assemble(self.store, &spec, &blobs)?;
+        let over = ground.base().map(|base| Over {
+            replaced: composed.replaced().cloned().collect(),
+            removed: composed.gone(&base.tree).cloned().collect(),
+        });
         let record = Record {
             image,
             layers: blobs,
+            over,
         };
         self.store.put_record("images", &key, &record)?;
+        if let Some(cache) = self.cache {
+            cache.give();
+        }
         Ok(Outcome {
+            unchanged: before.is_some_and(|before| before.image == record.image),
             image: record.image,
             layers,
-            unchanged: false,
+            over: record.over,
         })
     }
 
@@ -183,6 +301,7 @@ impl Builder<'_> {
             image: record.image,
             layers: layers.map(|blob| Layer { blob, reused: true }).collect(),
             unchanged: true,
+            over: record.over,
         })
     }
 }
@@ -216,8 +335,12 @@ fn spec(profile: &Profile, architecture: &str, pinned: &Pinned, lock: &Digest) -
     if let Some(version) = &profile.kubernetes.version {
         said.insert(annotations::KUBERNETES.into(), version.clone());
     }
-    if profile.pause.preload == Some(true) {
-        said.insert(annotations::PAUSE.into(), pause::NAME.into());
+    if !pinned.image.is_empty() {
+        let images = pinned.image.iter();
+        let images: Vec<_> = images
+            .map(|one| format!("{}={}", node::imported(&one.reference), one.digest))
+            .collect();
+        said.insert(annotations::IMAGES.into(), images.join(","));
     }
     said.extend(programs::annotations(profile, pinned));
     ImageSpec {
@@ -226,5 +349,6 @@ fn spec(profile: &Profile, architecture: &str, pinned: &Pinned, lock: &Digest) -
         labels: profile.image.labels.clone(),
         annotations: said,
         run: Run::Init,
+        base: None,
     }
 }

@@ -16,7 +16,7 @@ use crate::store::Store;
 use crate::tree::{Content, Entry, FIXED_TIME, Node, Tree};
 
 /// Where Debian's package has the program.
-const PROGRAM: &str = "usr/bin/catatonit";
+pub(super) const PROGRAM: &str = "usr/bin/catatonit";
 /// What the image is made from, and its only file.
 pub(super) const NAME: &str = "catatonit";
 /// The user that upstream's image has, by numbers: nobody.
@@ -70,7 +70,10 @@ pub fn stand_in(
     };
     let layer = layer::make(store, &whole, &tree, Compression::None, 1)?;
     let image = assemble(store, &spec(architecture, reference), &[layer])?;
-    let (digest, size) = archive::write(store, &[(reference, &image)])?;
+    let (digest, size) = {
+        let blobs: Vec<_> = image.blobs().collect();
+        archive::write(store, &[(reference, &image.manifest)], &blobs)?
+    };
     Ok(Archive {
         size,
         content: Content::Blob(digest),
@@ -94,5 +97,6 @@ fn spec(architecture: &str, reference: &str) -> ImageSpec {
             entrypoint: vec![format!("/{NAME}"), "-P".into()],
             user: USER.into(),
         },
+        base: None,
     }
 }

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{compose, layers, programs, root};
+use super::{base, compose, layers, programs, root};
+use crate::check::subject::Seen;
 use crate::compat::Version;
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::lock::Pinned;
-use crate::node::{self, Archive, Components, LocalFiles, OnDisk, RootFacts};
+use crate::node::{self, Archive, Carried, Components, LocalFiles, OnDisk, RootFacts};
 use crate::profile::Profile;
 use crate::profile::value::LocalFile;
 use crate::store::Store;
@@ -24,6 +25,10 @@ pub struct Preview {
     pub texts: BTreeMap<TreePath, String>,
     /// The versions that are pinned.
     pub components: Components,
+    /// What was seen in files of somebody else's image that is the root.
+    pub seen: BTreeMap<TreePath, Seen>,
+    /// The labels of such an image.
+    pub labels: BTreeMap<String, String>,
     /// Whether the root and the releases are in it.
     pub whole: bool,
 }
@@ -40,11 +45,12 @@ pub fn preview(
     pinned: Option<&Pinned>,
     containerd: Option<Version>,
 ) -> Result<Preview> {
-    let mut components = Components::find(profile, |name| {
-        let mut packages = pinned?.package.iter();
-        let package = packages.find(|package| package.name == name)?;
-        Some(&package.version)
-    });
+    let mut components = Components::find(profile, |name| pinned?.version_of(name));
+    let base = pinned.and_then(|pinned| pinned.base.as_ref());
+    let base = base.and_then(|base| base::recorded(store, base));
+    if let Some(base) = &base {
+        components = base.components(profile, components);
+    }
     let mut fetched = true;
     if let Some(pinned) = pinned {
         let known = programs::known(store, pinned)?;
@@ -52,23 +58,34 @@ pub fn preview(
         components = components.with(known.unwrap_or_else(|| programs::outlines(pinned)));
     }
     components.containerd = containerd.or(components.containerd);
-    let made = match pinned {
-        Some(pinned) if profile.debian.is_some() && fetched => {
-            let reserved = layers::reserved(profile, pinned)?;
-            root::job(store, profile, architecture, pinned, reserved, 1)?.recorded(store)
+    let (mut seen, mut labels) = (BTreeMap::new(), BTreeMap::new());
+    let made = match (pinned, base) {
+        (Some(_), Some(base)) if fetched => {
+            seen = base.seen;
+            labels = base.inherited.labels();
+            Some((base.tree, base.texts))
+        }
+        (Some(pinned), None) if profile.debian.is_some() && fetched => {
+            let reserved = layers::Shares::of(profile, pinned)?.reserved();
+            let job = root::job(store, profile, architecture, pinned, reserved, 1)?;
+            job.recorded(store).map(|root| (root.tree, root.texts))
         }
         _ => None,
     };
+    let looking = Looking(pinned.map(outlines).unwrap_or_default());
     let configure = |profile: &Profile, tree: &Tree, texts: &BTreeMap<TreePath, String>| {
         let facts = RootFacts::new(tree, texts);
-        node::configure(profile, architecture, &components, &facts, &Looking)
+        node::configure(profile, architecture, &components, &facts, &looking)
     };
-    let Some(made) = made else {
+    let Some((tree, texts)) = made else {
         // What only a root can tell is left out.
         let mut profile = profile.clone();
         profile.units = Default::default();
         profile.users.clear();
         profile.authorities.clear();
+        if let Some(base) = &mut profile.base_image {
+            base.remove.clear();
+        }
         profile.pause.preload = None;
         profile.cni.plugins = None;
         if components.containerd.is_none() {
@@ -89,21 +106,44 @@ pub fn preview(
             },
             texts: BTreeMap::new(),
             components,
+            seen,
+            labels,
             whole: false,
         });
     };
-    let configuration = configure(profile, &made.tree, &made.texts)?;
-    let composed = compose::compose(&made.tree, configuration.entries, &configuration.removed)?;
+    let configuration = configure(profile, &tree, &texts)?;
+    let composed = compose::compose(&tree, configuration.entries, &configuration.removed)?;
+    seen.retain(|path, _| !composed.dropped.contains(path));
     Ok(Preview {
-        tree: composed.over(made.tree),
-        texts: made.texts,
+        tree: composed.over(tree),
+        texts,
         components,
+        seen,
+        labels,
         whole: true,
     })
 }
 
+/// The images that a build would put into the node, without their bytes.
+fn outlines(pinned: &Pinned) -> Vec<Carried> {
+    let images = pinned.image.iter().enumerate();
+    let images = images.map(|(number, image)| Carried {
+        name: number.to_string(),
+        component: node::COMPONENT.to_owned(),
+        references: vec![node::imported(&image.reference)],
+        archive: Archive {
+            manifest: image.digest,
+            size: 0,
+            content: Content::Inline(Arc::default()),
+            stand_in: None,
+        },
+        shared: Vec::new(),
+    });
+    images.collect()
+}
+
 /// Local files as they are on disk; of images that a build would make, that they are there.
-struct Looking;
+struct Looking(Vec<Carried>);
 
 impl LocalFiles for Looking {
     fn content(&self, file: &LocalFile) -> Result<(u64, Content)> {
@@ -121,5 +161,9 @@ impl LocalFiles for Looking {
             content: Content::Inline(Arc::default()),
             stand_in: None,
         })
+    }
+
+    fn images(&self) -> Vec<Carried> {
+        self.0.clone()
     }
 }

@@ -35,6 +35,9 @@ impl Builder<'_> {
         pinned: &Pinned,
         reserved: usize,
     ) -> Result<(Root, BTreeSet<Digest>)> {
+        if profile.debian.is_none() && profile.base_image.is_none() && !profile.nix.is_empty() {
+            return Ok((Root::default(), BTreeSet::new()));
+        }
         let mut job = job(
             self.store,
             profile,
@@ -43,8 +46,10 @@ impl Builder<'_> {
             reserved,
             self.threads,
         )?;
-        if let Some(root) = job.recorded(self.store) {
-            return Ok((root, BTreeSet::new()));
+        let known = job.recorded(self.store);
+        let known = known.or_else(|| self.cache?.root(&job, wanted));
+        if let Some(root) = known {
+            return Ok((self.used(&job, root), BTreeSet::new()));
         }
         // Nothing is fetched for a machine that cannot go on from there.
         let chosen = sandbox::choose(self.sandbox, architecture, &sandbox::Facts::gather())?;
@@ -52,7 +57,7 @@ impl Builder<'_> {
         // Of several builds that want this root, one makes it.
         let _turn = self.store.lock(&format!("root-{}", job.key(false).hex()))?;
         if let Some(root) = job.recorded(self.store) {
-            return Ok((root, BTreeSet::new()));
+            return Ok((self.used(&job, root), BTreeSet::new()));
         }
         let before = self.store.blobs()?;
         self.make_root(&mut job, &chosen)?;
@@ -61,7 +66,14 @@ impl Builder<'_> {
             .ok_or_else(|| Error::new(Kind::Io, "the root that was made is not in the store"))?;
         let layers = root.layers.iter().map(|layer| layer.blob.digest);
         let new = layers.filter(|digest| !before.contains(digest)).collect();
-        Ok((root, new))
+        Ok((self.used(&job, root), new))
+    }
+
+    fn used(&self, job: &Job, root: Root) -> Root {
+        if let Some(cache) = self.cache {
+            cache.used_root(job, &root);
+        }
+        root
     }
 
     /// Puts every pinned package into the store. Those that are there already are
@@ -186,11 +198,8 @@ pub(super) fn job(
     threads: usize,
 ) -> Result<Job> {
     let debian = profile.debian.as_ref().ok_or_else(|| {
-        Error::new(
-            Kind::Usage,
-            "a root from `[base.image]` cannot be built yet",
-        )
-        .hint("use `[debian]`")
+        let message = "the lock names no base, and the profile no archive";
+        Error::new(Kind::Resolve, message).hint("renew the lock with `nodelith lock`")
     })?;
     Ok(Job {
         store: store.root().to_owned(),
@@ -239,13 +248,13 @@ pub fn worker(mode: &str) -> ExitCode {
     })
 }
 
-/// Makes a folder, but none above it: when this worker's parent was killed, another
-/// build may have taken the scratch folder away.
 /// Texts that node configuration or the check read.
-fn wanted(path: &[u8]) -> bool {
+pub(super) fn wanted(path: &[u8]) -> bool {
     node::facts::wanted(path) || look::wanted(path)
 }
 
+/// Makes a folder, but none above it: when this worker's parent was killed, another
+/// build may have taken the scratch folder away.
 fn make_folder(path: &Path) -> Result<()> {
     match fs::create_dir(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {

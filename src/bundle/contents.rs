@@ -36,7 +36,7 @@ pub struct ImageContents<'a> {
 
 impl Contents for ImageContents<'_> {
     fn each(&self, give: &Give<'_>) -> Result<()> {
-        read_contents(self.image, self.files, give)
+        read_contents(self.image, self.files, &|path, content| give(path, content))
     }
 }
 

@@ -1,5 +1,8 @@
 //! `nodelith export`: everything that is wanted of one image, in one go.
 
+mod disks;
+mod format;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -7,10 +10,12 @@ use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use super::contents::{ImageContents, Sink, pour};
+use super::disk::layout::Wanted;
 use super::erofs::Plan;
 use super::output::{Folder, Output};
 use super::root::{RootImage, RootWriter};
 use super::same::{content_size, outline};
+use super::sign::Signer;
 use super::squashfs;
 use super::tar::TarWriter;
 use super::verity::{self, Hash};
@@ -19,44 +24,24 @@ use crate::error::{Context, Result};
 use crate::image::read::Image;
 use crate::report::{Report, Unit, counted, human_bytes};
 use crate::tree::Tree;
+use disks::Machine;
+pub use format::Format;
 
-/// What an image can be made into.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Format {
-    /// The whole root as one tar.
-    Tar,
-    /// The root image.
-    Erofs,
-    /// The hashes over the root image, which comes with them.
-    Verity,
-    /// The root as squashfs.
-    Squashfs,
-}
-
-impl Format {
-    const ALL: [Self; 4] = [Self::Tar, Self::Erofs, Self::Verity, Self::Squashfs];
-
-    /// Its name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Tar => "tar",
-            Self::Erofs => "erofs",
-            Self::Verity => "verity",
-            Self::Squashfs => "squashfs",
-        }
-    }
-
-    /// The file that it is.
-    #[must_use]
-    pub fn file(self) -> &'static str {
-        match self {
-            Self::Tar => "root.tar",
-            Self::Erofs => "root.erofs",
-            Self::Verity => "root.verity",
-            Self::Squashfs => "root.squashfs",
-        }
-    }
+/// What is to be made, and how.
+#[derive(Debug, Clone, Default)]
+pub struct Options<'a> {
+    /// In which formats.
+    pub formats: BTreeSet<Format>,
+    /// How large disks and their partitions are to be.
+    pub sizes: Wanted,
+    /// Who signs what firmware starts.
+    pub signer: Option<Signer>,
+    /// What is added to the kernel's command line.
+    pub command_line: Option<&'a str>,
+    /// The initrd's program, if it is not the one beside the running program.
+    pub init: Option<&'a Path>,
+    /// How many threads other programs may use.
+    pub threads: usize,
 }
 
 /// The file that says what the others are; it appears last.
@@ -84,35 +69,51 @@ pub struct ExportedFile {
     pub digest: Digest,
 }
 
-/// Makes `formats` of an image, as files in `folder`.
+/// Makes files of an image in `folder`.
 ///
 /// # Errors
-/// When the image cannot be read or does not match its digests, its tree does not
-/// fit a format, or writing fails. Then no file of the folder was touched.
+/// When the image cannot be read or does not match its digests, it lacks what a
+/// machine needs, its tree does not fit a format or a size, or writing fails. Then no
+/// file of the folder was touched.
 pub fn export(
     image: &Image,
-    formats: &BTreeSet<Format>,
+    options: &Options<'_>,
     folder: &Path,
-    threads: usize,
     report: &Report,
 ) -> Result<Exported> {
-    let mut formats = formats.clone();
+    let mut formats = options.formats.clone();
     if formats.contains(&Format::Verity) {
         formats.insert(Format::Erofs);
     }
     if formats.contains(&Format::Squashfs) {
         squashfs::check()?;
     }
+    let boots = formats.iter().any(|format| format.boots());
+    if let Some(signer) = options.signer.as_ref().filter(|_| boots) {
+        signer.check()?;
+    }
     let outline = outline(image, report)?;
     let tree = &outline.tree;
+    let machine = match boots {
+        true => Some(Machine::read(image, &outline, options, report)?),
+        false => None,
+    };
     let folder = Folder::open(folder)?;
     let contents = ImageContents {
         image,
         files: &outline.files,
     };
-    let (outputs, root) = make(tree, &contents, &formats, &folder, threads, report)?;
+    let job = Job {
+        tree,
+        machine: machine.as_ref(),
+        formats: &formats,
+        folder: &folder,
+        threads: options.threads,
+        report,
+    };
+    let (outputs, root) = job.make(&contents)?;
     let files = measure(&outputs, report)?;
-    let description = describe(image, root.as_ref(), &files);
+    let description = describe(image, root.as_ref(), machine.as_ref(), &files);
     commit(&folder, outputs, &description)?;
     Ok(Exported {
         root_hash: root.map(|root| root.hashes.root()),
@@ -123,75 +124,113 @@ pub fn export(
 
 type Made = (Vec<(Format, Output)>, Option<RootImage>);
 
-/// Writes all files aside.
-fn make(
-    tree: &Tree,
-    contents: &ImageContents<'_>,
-    formats: &BTreeSet<Format>,
-    folder: &Folder,
+/// What is made, and of what.
+struct Job<'a> {
+    tree: &'a Tree,
+    machine: Option<&'a Machine<'a>>,
+    formats: &'a BTreeSet<Format>,
+    folder: &'a Folder,
     threads: usize,
-    report: &Report,
-) -> Result<Made> {
-    let wanted = |format: Format| formats.contains(&format);
-    let new = |format: Format| folder.file(format.file()).map(|output| (format, output));
-    // squashfs is made of the tar.
-    let needs_tar = wanted(Format::Tar) || wanted(Format::Squashfs);
-    let tar = needs_tar.then(|| new(Format::Tar)).transpose()?;
-    let erofs = wanted(Format::Erofs)
-        .then(|| new(Format::Erofs))
-        .transpose()?;
-    let plan = erofs.is_some().then(|| Plan::new(tree)).transpose()?;
+    report: &'a Report,
+}
 
-    let task = report.task("writing", Some(content_size(tree)), Unit::Bytes);
-    let tar_writer = match &tar {
-        Some((_, output)) => Some(TarWriter::new(tree, output.file())?),
-        None => None,
-    };
-    let root_writer = match (&erofs, &plan) {
-        (Some((_, output)), Some(plan)) => Some(RootWriter::new(plan, output.file())?),
-        _ => None,
-    };
-    let mut sinks: Vec<&dyn Sink> = Vec::new();
-    sinks.extend(tar_writer.iter().map(|one| one as &dyn Sink));
-    sinks.extend(root_writer.iter().map(|one| one as &dyn Sink));
-    pour(tree, contents, &sinks, &|bytes| task.advance(bytes))?;
-    let root = root_writer.map(RootWriter::finish).transpose()?;
-    task.finish(&counted(contents.files.len(), "file"));
+impl Job<'_> {
+    fn wanted(&self, format: Format) -> bool {
+        self.formats.contains(&format)
+    }
 
-    let mut outputs = Vec::new();
-    if wanted(Format::Squashfs)
-        && let Some((_, tar)) = &tar
-    {
-        let squashfs = new(Format::Squashfs)?;
-        let task = report.task("compressing", None, Unit::Bytes);
-        squashfs::make(tree, tar.aside(), squashfs.1.aside(), threads)?;
+    /// A new file.
+    fn file(&self, format: Format) -> Result<(Format, Output)> {
+        let output = self.folder.file(format.file())?;
+        Ok((format, output))
+    }
+
+    /// Writes all files aside.
+    fn make(&self, contents: &ImageContents<'_>) -> Result<Made> {
+        // squashfs is made of the tar, and disks of the root image.
+        let needs_tar = self.wanted(Format::Tar) || self.wanted(Format::Squashfs);
+        let needs_root = self.wanted(Format::Erofs) || self.machine.is_some();
+        let tar = needs_tar.then(|| self.file(Format::Tar)).transpose()?;
+        let erofs = needs_root.then(|| self.file(Format::Erofs)).transpose()?;
+        let plan = needs_root.then(|| Plan::new(self.tree)).transpose()?;
+        let root = self.pour(contents, tar.as_ref(), erofs.as_ref(), plan.as_ref())?;
+
+        let mut outputs = Vec::new();
+        if let Some((_, tar)) = tar.as_ref().filter(|_| self.wanted(Format::Squashfs)) {
+            outputs.push(self.squashfs(tar)?);
+        }
+        if let Some(root) = root.as_ref().filter(|_| self.wanted(Format::Verity)) {
+            outputs.push(self.verity(root)?);
+        }
+        if let (Some(machine), Some((_, file)), Some(root)) = (self.machine, &erofs, &root) {
+            outputs.extend(machine.make(self, file, root)?);
+        }
+        outputs.extend(tar.filter(|_| self.wanted(Format::Tar)));
+        outputs.extend(erofs.filter(|_| self.wanted(Format::Erofs)));
+        outputs.sort_by_key(|(format, _)| *format);
+        Ok((outputs, root))
+    }
+
+    /// Writes what contents go to, and reads them once for all of it.
+    fn pour(
+        &self,
+        contents: &ImageContents<'_>,
+        tar: Option<&(Format, Output)>,
+        erofs: Option<&(Format, Output)>,
+        plan: Option<&Plan<'_>>,
+    ) -> Result<Option<RootImage>> {
+        let tree = self.tree;
+        if let (Some(machine), Some(plan)) = (self.machine, plan) {
+            machine.check(plan.size())?;
+        }
+        let task = self
+            .report
+            .task("writing", Some(content_size(tree)), Unit::Bytes);
+        let tar_writer = match tar {
+            Some((_, output)) => Some(TarWriter::new(tree, output.file())?),
+            None => None,
+        };
+        let root_writer = match (erofs, plan) {
+            (Some((_, output)), Some(plan)) => Some(RootWriter::new(plan, output.file())?),
+            _ => None,
+        };
+        let mut sinks: Vec<&dyn Sink> = Vec::new();
+        sinks.extend(tar_writer.iter().map(|one| one as &dyn Sink));
+        sinks.extend(root_writer.iter().map(|one| one as &dyn Sink));
+        pour(tree, contents, &sinks, &|bytes| task.advance(bytes))?;
+        let root = root_writer.map(RootWriter::finish).transpose()?;
+        task.finish(&counted(contents.files.len(), "file"));
+        Ok(root)
+    }
+
+    fn squashfs(&self, tar: &Output) -> Result<(Format, Output)> {
+        let squashfs = self.file(Format::Squashfs)?;
+        let task = self.report.task("compressing", None, Unit::Bytes);
+        squashfs::make(self.tree, tar.aside(), squashfs.1.aside(), self.threads)?;
         let size = std::fs::metadata(squashfs.1.aside()).map_or(0, |about| about.len());
         task.finish(&format!("{} of squashfs", human_bytes(size)));
-        let losing = squashfs::losing(tree);
+        let losing = squashfs::losing(self.tree);
         if losing > 0 {
             let entries = match losing {
                 1 => "1 entry loses".to_owned(),
                 many => format!("{many} entries lose"),
             };
-            report.warning(&format!(
+            self.report.warning(&format!(
                 "squashfs has no access control lists: {entries} theirs"
             ));
         }
-        outputs.push(squashfs);
+        Ok(squashfs)
     }
-    if let Some(root) = root.as_ref().filter(|_| wanted(Format::Verity)) {
-        let verity = new(Format::Verity)?;
+
+    fn verity(&self, root: &RootImage) -> Result<(Format, Output)> {
+        let verity = self.file(Format::Verity)?;
         let mut at = 0;
         for piece in root.hashes.file(&root.verity_uuid) {
             verity.1.file().put(at, &piece)?;
             at += piece.len() as u64;
         }
-        outputs.push(verity);
+        Ok(verity)
     }
-    outputs.extend(tar.filter(|_| wanted(Format::Tar)));
-    outputs.extend(erofs);
-    outputs.sort_by_key(|(format, _)| *format);
-    Ok((outputs, root))
 }
 
 /// Sizes and digests, as they are read back.
@@ -212,7 +251,12 @@ fn measure(outputs: &[(Format, Output)], report: &Report) -> Result<Vec<Exported
 }
 
 /// What the description says: nothing of where the image is or where it goes to.
-fn describe(image: &Image, root: Option<&RootImage>, files: &[ExportedFile]) -> Value {
+fn describe(
+    image: &Image,
+    root: Option<&RootImage>,
+    machine: Option<&Machine<'_>>,
+    files: &[ExportedFile],
+) -> Value {
     let files: Vec<Value> = files
         .iter()
         .map(|file| {
@@ -222,6 +266,9 @@ fn describe(image: &Image, root: Option<&RootImage>, files: &[ExportedFile]) -> 
             })
         })
         .collect();
+    let boot = root
+        .zip(machine)
+        .map(|(root, machine)| machine.describe(&root.hashes.root()));
     let root = root.map(|root| {
         json!({
             "root-hash": hex(&root.hashes.root()), "uuid": hyphened(&root.uuid),
@@ -231,7 +278,7 @@ fn describe(image: &Image, root: Option<&RootImage>, files: &[ExportedFile]) -> 
     json!({
         "schema": "nodelith.export", "version": 1,
         "image": image.manifest.digest, "architecture": image.config.architecture().to_string(),
-        "root": root, "files": files,
+        "root": root, "boot": boot, "files": files,
     })
 }
 

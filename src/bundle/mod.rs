@@ -9,6 +9,11 @@
 //! root       the root image and its root hash
 //! tar        the root as one tar
 //! squashfs   the root as squashfs, by mksquashfs
+//! initrd     what finds the root on a machine and lays it out
+//! parts      what a machine needs of an image: kernel, initrd, command line
+//! uki        kernel and initrd as one program that firmware starts
+//! sign       signatures for Secure Boot
+//! disk       disk images in several forms
 //! output     files written aside and renamed into place
 //! export     all of that for one image
 //! same       the root hash of an image or a file
@@ -20,11 +25,16 @@
 //! each block; contents are streamed.
 
 pub mod contents;
+pub mod disk;
 pub mod erofs;
 pub mod export;
+pub mod initrd;
 pub mod output;
+pub mod parts;
 pub mod root;
 pub mod same;
+pub mod sign;
 mod squashfs;
 pub mod tar;
+pub mod uki;
 pub mod verity;

@@ -161,6 +161,15 @@ impl Target<'_> {
         self.file.set_len(size).io("writing", self.path)
     }
 
+    /// How many bytes it has.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn size(&self) -> Result<u64> {
+        let about = self.file.metadata().io("reading", self.path)?;
+        Ok(about.len())
+    }
+
     /// Writes at a place.
     ///
     /// # Errors

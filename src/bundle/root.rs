@@ -139,7 +139,7 @@ fn content_hash(block: &mut [u8], leaves: &mut [Hash]) -> Hash {
 }
 
 /// A UUID made of 16 bytes: version 8, "custom" (RFC 9562, section 5.8).
-fn uuid(bytes: &[u8]) -> Uuid {
+pub(super) fn uuid(bytes: &[u8]) -> Uuid {
     let mut uuid = Uuid::default();
     uuid.copy_from_slice(&bytes[..16]);
     uuid[6] = uuid[6] & 0x0f | 0x80;

@@ -65,7 +65,10 @@ pub fn of_image(image: &Image, report: &Report) -> Result<Hash> {
 }
 
 /// The tree of an image and where its contents are.
-pub(super) fn outline(image: &Image, report: &Report) -> Result<Outline> {
+///
+/// # Errors
+/// When it cannot be read or does not match its digests.
+pub fn outline(image: &Image, report: &Report) -> Result<Outline> {
     let task = report.task("reading", None, Unit::Count("entries"));
     let mut outline = read_outline(image)?;
     for entry in outline.tree.entries.values_mut() {

@@ -45,6 +45,17 @@ pub fn leaves(bytes: &[u8]) -> Vec<Hash> {
         .collect()
 }
 
+/// The size in bytes of the file of hashes over an image of so many blocks.
+#[must_use]
+pub fn file_size(blocks: u64) -> u64 {
+    let (mut all, mut level) = (1, blocks);
+    while level > 1 {
+        level = level.div_ceil(PER_BLOCK as u64);
+        all += level;
+    }
+    all * BLOCK as u64
+}
+
 /// The hash of one block.
 #[must_use]
 pub fn leaf(block: &[u8]) -> Hash {

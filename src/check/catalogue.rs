@@ -28,7 +28,7 @@ before, else as far as it goes by itself. A bare file is a profile if its name e
 `.toml`, else an archive; a directory with an `index.json` is a layout, else a root.
 
 Versions are read from the target: what Go's linker left in its programs, its
-databases of packages (dpkg, and rpm where that is an SQLite file), annotations. What
+databases of packages (dpkg, apk, and rpm where that is an SQLite file), annotations. What
 is given by an option wins. Where a version is not known, rules that depend on it
 find nothing, and a note says so.
 

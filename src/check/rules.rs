@@ -1,10 +1,12 @@
 //! The rules, one file for each family.
 
+mod bootc;
 mod cni;
 mod cri;
 mod crictl;
 mod docker;
 mod hygiene;
+mod images;
 mod kubelet;
 mod node;
 mod pairs;
@@ -14,9 +16,10 @@ mod sandbox;
 use super::rule::Rule;
 
 /// The families: what they are about, and their rules.
-pub const FAMILIES: [(&str, &[Rule]); 10] = [
+pub const FAMILIES: [(&str, &[Rule]); 12] = [
     ("containerd's CRI", cri::RULES),
     ("The sandbox image", sandbox::RULES),
+    ("Preloaded images", images::RULES),
     ("Registries", registry::RULES),
     ("Networks of pods", cni::RULES),
     ("kubelet", kubelet::RULES),
@@ -25,6 +28,7 @@ pub const FAMILIES: [(&str, &[Rule]); 10] = [
     ("Docker", docker::RULES),
     ("The node", node::RULES),
     ("Hygiene", hygiene::RULES),
+    ("Images for bootc", bootc::RULES),
 ];
 
 /// Every rule, in the order of the catalogue.

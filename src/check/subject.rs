@@ -12,8 +12,6 @@ mod images;
 pub mod look;
 pub mod loose;
 pub mod program;
-mod rpm;
-mod sqlite;
 mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,9 +19,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 
 use crate::compat::Version;
-use crate::source::debian::root::status;
 use crate::tree::{Content, Entry, Node, Tree, TreePath};
 
+pub use self::images::ImageName;
 pub use self::look::{Secret, Seen};
 pub use self::program::BuildInfo;
 pub use self::versions::{Said, Versions};
@@ -81,7 +79,7 @@ pub struct Subject {
     /// What Go's linker left in programs, by path.
     pub programs: BTreeMap<TreePath, BuildInfo>,
     /// Archives of container images, and the names that they hold.
-    pub images: BTreeMap<TreePath, Vec<String>>,
+    pub images: BTreeMap<TreePath, Vec<ImageName>>,
     /// Files that hold a secret, and its sort.
     pub secrets: BTreeMap<TreePath, Secret>,
     /// What is there but could not be looked into, and why.
@@ -150,7 +148,6 @@ impl Subject {
                 let shown = format!("/{path}");
                 self.add_text(path, shown, text);
             }
-            Seen::Dpkg(text) => self.packages.extend(status::installed(&text)),
             Seen::Packages(packages) => self.packages.extend(packages),
             Seen::Program(info) => {
                 self.programs.insert(path, info);
@@ -262,12 +259,13 @@ impl Subject {
     /// Why the root is read-only while the node runs; none if nothing says so.
     #[must_use]
     pub fn read_only(&self) -> Option<ReadOnly> {
-        if self.names(crate::node::SETTINGS_PATH) {
-            return Some(ReadOnly::Nodelith);
-        }
+        // Also where it is one of ours: then bootc installs and boots it.
         let labelled = self.labels.get("containers.bootc").map(String::as_str);
         if labelled == Some("1") || self.names("usr/lib/ostree/prepare-root.conf") {
             return Some(ReadOnly::Bootc);
+        }
+        if self.names(crate::node::SETTINGS_PATH) {
+            return Some(ReadOnly::Nodelith);
         }
         let fstab = self.text("etc/fstab").is_some_and(|text| {
             text.text.lines().any(|line| {

@@ -7,6 +7,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::registry::{Mirror, Reference};
 
+mod ci;
+
+pub use ci::{Cache, Matrix, MatrixFormat};
+
 /// Turns a short profile into an immutable Kubernetes node image.
 #[derive(Debug, Parser)]
 #[command(name = "nodelith", version, max_term_width = 100)]
@@ -79,8 +83,12 @@ pub enum Verb {
     Fleet(Fleet),
     /// Say which containerd, pause and crictl go with which Kubernetes, and why
     Versions(Versions),
+    /// List what profiles and architectures there are to build, for CI systems
+    Matrix(Matrix),
     /// Write a small commented profile
     Init(Init),
+    /// Make a profile of a node as it is: Docker's, kubelet's and containerd's settings
+    Import(Import),
     /// Print the JSON schema of profiles
     Schema,
     /// Look into the store, or make room in it
@@ -90,9 +98,12 @@ pub enum Verb {
     Completions(Completions),
     /// Write the manual pages into a folder
     Man(Man),
+    /// Build what a derivation of `nix/` asks for; run by Nix alone
+    #[command(hide = true)]
+    NixBuilder,
 }
 
-/// Where packages and releases come from.
+/// Where packages, releases and images come from.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Sources")]
 pub struct Sources {
@@ -144,6 +155,14 @@ pub struct Sources {
     /// Local file in place of a release, `NAME:ARCH=FILE` for one architecture of several (repeatable)
     #[arg(long, value_name = "NAME=FILE")]
     pub component: Vec<String>,
+    /// Root folder of the Nix store, as with Nix's own `--store` [default: /]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "NODELITH_NIX_ROOT",
+        hide_env_values = true
+    )]
+    pub nix_root: Option<PathBuf>,
     /// Folder made by `nodelith vendor`, used as the only source
     #[arg(
         long,
@@ -164,6 +183,26 @@ pub struct Sources {
         value_delimiter = ':'
     )]
     pub ca_file: Vec<PathBuf>,
+    /// Speak plain HTTP to registries; one on this machine without TLS is spoken to so anyway
+    #[arg(long, env = "NODELITH_PLAIN_HTTP", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
+    pub plain_http: bool,
+    /// File with credentials for registries [default: podman's and docker's own]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "NODELITH_AUTH_FILE",
+        hide_env_values = true
+    )]
+    pub auth_file: Option<PathBuf>,
+    /// What to ask for images before a registry (repeatable)
+    #[arg(
+        long,
+        value_name = "REGISTRY=URL",
+        env = "NODELITH_REGISTRY_MIRROR",
+        hide_env_values = true,
+        value_delimiter = ' '
+    )]
+    pub registry_mirror: Vec<Mirror>,
 }
 
 /// Which profile, lock and architectures.
@@ -208,6 +247,8 @@ pub struct Build {
     pub accept_findings: Option<String>,
     #[command(flatten)]
     pub(crate) sources: Sources,
+    #[command(flatten)]
+    pub(crate) cache: Cache,
 }
 
 /// How package scripts are run.
@@ -312,6 +353,51 @@ pub struct CheckFiles {
     /// crictl's version, where the target does not say or is wrong
     #[arg(long, value_name = "VERSION")]
     pub crictl_version: Option<crate::compat::Version>,
+}
+
+/// Arguments of `nodelith import`.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// The node: its root directory, or an archive of it
+    pub node: Option<PathBuf>,
+    /// Where the profile goes; its name is the image's
+    #[arg(long, short, value_name = "FILE", default_value = "imported.toml")]
+    pub output: PathBuf,
+    /// Replace a profile that is there
+    #[arg(long)]
+    pub force: bool,
+    /// Print the script that gathers a node's files into an archive, without secrets
+    #[arg(long, conflicts_with = "node")]
+    pub collect: bool,
+    /// Architecture of the new node [default: amd64]
+    #[arg(long, value_name = "ARCHITECTURE")]
+    pub arch: Option<String>,
+    /// Debian's suite [default: one whose containerd goes with the Kubernetes]
+    #[arg(long)]
+    pub suite: Option<String>,
+    /// Kubernetes' version of the new node [default: the old one's]
+    #[arg(long, value_name = "VERSION")]
+    pub kubernetes: Option<crate::compat::Version>,
+    /// Docker's daemon.json
+    #[arg(long, value_name = "FILE", help_heading = "Single files")]
+    pub docker_config: Option<PathBuf>,
+    /// containerd's config.toml
+    #[arg(long, value_name = "FILE", help_heading = "Single files")]
+    pub containerd_config: Option<PathBuf>,
+    /// kubelet's flags: a file that holds them, or the flags themselves
+    #[arg(
+        long,
+        value_name = "FILE|FLAGS",
+        allow_hyphen_values = true,
+        help_heading = "Single files"
+    )]
+    pub kubelet_flags: Option<String>,
+    /// kubelet's configuration
+    #[arg(long, value_name = "FILE", help_heading = "Single files")]
+    pub kubelet_config: Option<PathBuf>,
+    /// crictl's configuration
+    #[arg(long, value_name = "FILE", help_heading = "Single files")]
+    pub crictl_config: Option<PathBuf>,
 }
 
 /// The least finding that fails.
@@ -510,7 +596,58 @@ pub struct Export {
     #[arg(long, value_name = "ARCH")]
     pub arch: Option<String>,
     #[command(flatten)]
+    pub(crate) machine: Machine,
+    #[command(flatten)]
     pub(crate) registry: Registry,
+}
+
+/// How disks and the unified kernel image are made.
+#[derive(Debug, Clone, Args)]
+pub struct Machine {
+    /// Size of the disk, like `8G` [default: as large as it has to be, in whole GiB]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub disk_size: Option<u64>,
+    /// Size of the EFI system partition [default: 256M]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub esp_size: Option<u64>,
+    /// Size of a root's partition [default: the root's and a quarter]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub slot_size: Option<u64>,
+    /// Words for the kernel's command line, beside the image's own
+    #[arg(long, value_name = "WORDS")]
+    pub command_line: Option<String>,
+    /// The initrd's program, `nodelith-init` of the image's architecture [default: beside this program]
+    #[arg(long, value_name = "FILE")]
+    pub init: Option<PathBuf>,
+    /// Private key for Secure Boot, in PEM (needs `sbsign`)
+    #[arg(long, value_name = "FILE", requires = "sign_certificate")]
+    pub sign_key: Option<PathBuf>,
+    /// Its certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "sign_key")]
+    pub sign_certificate: Option<PathBuf>,
+    /// Shell command that signs the program `$1` and writes it to `$2`
+    #[arg(long, value_name = "COMMAND", conflicts_with = "sign_key")]
+    pub sign_command: Option<String>,
+}
+
+/// A number of bytes, with `K`, `M`, `G` or `T` for powers of 1024.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let power = match &*text[digits.len()..].to_ascii_uppercase() {
+        "" | "B" => 0,
+        "K" | "KIB" => 1,
+        "M" | "MIB" => 2,
+        "G" | "GIB" => 3,
+        "T" | "TIB" => 4,
+        _ => return Err("write it like `512M` or `8G`".into()),
+    };
+    let number: u64 = digits
+        .parse()
+        .map_err(|_| "write it like `512M` or `8G`".to_owned())?;
+    let size = number.checked_mul(1 << (10 * power));
+    // No disk that partition tables of MS-DOS cannot say, so that all readers agree.
+    size.filter(|size| (1..=2 << 40).contains(size))
+        .ok_or_else(|| "it goes from one byte to `2T`".into())
 }
 
 /// What an image can be made into.
@@ -524,6 +661,16 @@ pub enum ExportFormat {
     Verity,
     /// The root as squashfs: root.squashfs (needs `mksquashfs`)
     Squashfs,
+    /// Kernel, initrd and command line in one program for firmware: node.efi
+    Uki,
+    /// A disk that boots by UEFI, its root by dm-verity: disk.raw
+    Disk,
+    /// The same for QEMU, compressed: disk.qcow2
+    Qcow2,
+    /// The same for Azure: disk.vhd
+    Vhd,
+    /// The same for Google Cloud: disk.tar.gz
+    Gce,
 }
 
 /// Arguments of `same-root`.

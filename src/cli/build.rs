@@ -8,24 +8,32 @@ use serde_json::{Value, json};
 use super::args::{Build, SandboxMode};
 use super::sources::{Setting, architectures};
 use super::{Context, Outcome, print};
+use crate::build::cache::Cache;
 use crate::build::{self, Builder};
+use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
+use crate::http;
 use crate::image::{layout, manifest::Built};
 use crate::layer::Compression;
 use crate::profile::Profile;
 use crate::profile::file;
+use crate::registry::{Options, Registries};
 use crate::report::{Table, human_bytes};
 use crate::sandbox::{self, Mode};
+use crate::store::Store;
+use crate::tree::TreePath;
 
 pub(super) fn run(context: &Context, arguments: &Build) -> Result<Outcome> {
+    build(context, arguments)?;
+    Ok(Outcome::Done)
+}
+
+/// Builds, prints what came of it, and gives the digest of the image, or of the index
+/// of several.
+pub(super) fn build(context: &Context, arguments: &Build) -> Result<Digest> {
     let profile = Profile::load(&arguments.subject.profile)?;
     let architectures = architectures(&profile, &arguments.subject.arch)?;
     let compression = compression(&profile, arguments.compression.as_deref())?;
-    for section in profile.waiting() {
-        context
-            .report
-            .warning(&format!("`{section}` is checked but not acted on yet"));
-    }
     let output = match &arguments.output {
         Some(output) => output.clone(),
         None => PathBuf::from("out").join(&profile.name),
@@ -43,14 +51,26 @@ pub(super) fn run(context: &Context, arguments: &Build) -> Result<Outcome> {
     let lock = setting.settle_lock(&arguments.subject, &architectures, arguments.locked)?;
     let mirrors = || setting.mirrors();
     let releases = setting.provider()?;
+    let images = setting.images()?;
+    let registries = cache_registries(context, &store, arguments)?;
+    let places = (
+        &arguments.cache.cache_from[..],
+        &arguments.cache.cache_to[..],
+    );
+    let cache = registries
+        .as_ref()
+        .map(|registries| Cache::new(&store, &context.report, registries, places));
     let builder = Builder {
         store: &store,
         report: &context.report,
         fetcher: &setting.fetcher,
         mirrors: &mirrors,
         releases: &releases,
+        nix_root: &setting.nix_root,
+        images: &images,
         sandbox: mode(arguments.sandbox),
         threads: context.threads(),
+        cache: cache.as_ref(),
         accept_findings: arguments.accept_findings.as_deref(),
     };
     let mut outcomes = Vec::new();
@@ -76,7 +96,39 @@ pub(super) fn run(context: &Context, arguments: &Build) -> Result<Outcome> {
     } else {
         print(&summary.text())?;
     }
-    Ok(Outcome::Done)
+    Ok(written.digest)
+}
+
+/// How often a cache is asked again before the build goes on without it.
+const CACHE_RETRIES: u32 = 2;
+
+/// The registries of the caches, if there are any.
+fn cache_registries(
+    context: &Context,
+    store: &Store,
+    arguments: &Build,
+) -> Result<Option<Registries>> {
+    let (cache, sources) = (&arguments.cache, &arguments.sources);
+    if cache.cache_from.is_empty() && cache.cache_to.is_empty() {
+        return Ok(None);
+    }
+    if sources.offline {
+        let message = "`--offline` forbids the network, which `--cache-from` and `--cache-to` need";
+        return Err(Error::new(Kind::Usage, message).hint("leave one of them out"));
+    }
+    let default = Options::default();
+    let options = Options {
+        http: http::Options {
+            ca_files: sources.ca_file.clone(),
+            retries: CACHE_RETRIES,
+            ..default.http
+        },
+        plain_http: sources.plain_http,
+        auth_file: sources.auth_file.clone(),
+        ..default
+    };
+    let report = context.report.clone();
+    Ok(Some(Registries::new(store.clone(), report, options)))
 }
 
 /// Runs the sandbox's worker if this process was started as one.
@@ -121,6 +173,23 @@ struct Summary<'a> {
     outcomes: &'a [(&'a str, build::Outcome)],
 }
 
+/// Paths named in a message; there may be more.
+const MOST_NAMED: usize = 10;
+
+/// What became of paths of the base.
+fn told(what: &str, paths: &[TreePath]) -> String {
+    if paths.is_empty() {
+        return String::new();
+    }
+    let named: Vec<_> = paths.iter().take(MOST_NAMED).collect();
+    let named: Vec<_> = named.iter().map(|path| format!("/{path}")).collect();
+    let more = match paths.len().saturating_sub(MOST_NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{what} of the base: {}{more}\n", named.join(", "))
+}
+
 impl Summary<'_> {
     fn text(&self) -> String {
         let output = self.output.display();
@@ -152,6 +221,10 @@ impl Summary<'_> {
             ]);
             text.push_str(&table.render());
             text.push('\n');
+            if let Some(over) = &outcome.over {
+                text.push_str(&told("replaced", &over.replaced));
+                text.push_str(&told("removed", &over.removed));
+            }
         }
         format!("{text}\n{output}\n{}", self.digest)
     }
@@ -173,10 +246,14 @@ impl Summary<'_> {
                         })
                     })
                     .collect();
-                json!({
+                let mut image = json!({
                     "architecture": architecture, "digest": outcome.image.manifest.digest,
                     "unchanged": outcome.unchanged, "layers": layers,
-                })
+                });
+                if let Some(over) = &outcome.over {
+                    image["base"] = json!({"replaced": over.replaced, "removed": over.removed});
+                }
+                image
             })
             .collect();
         json!({

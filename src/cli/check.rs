@@ -106,6 +106,7 @@ fn subject(context: &Context, arguments: &Check) -> Result<Subject> {
         kubelet_flags: arguments.files.kubelet_flags.clone(),
         kubelet: arguments.files.kubelet_config.clone(),
         crictl: arguments.files.crictl_config.clone(),
+        docker: None,
     };
     let mut subject = match &arguments.target {
         Some(target) => open(context, target, arguments)?,
@@ -196,6 +197,11 @@ fn profile(context: &Context, path: &Path, arguments: &Check) -> Result<Subject>
     )?;
     let name = path.display().to_string();
     let mut subject = Subject::of_tree(&name, preview.tree, &preview.texts);
+    for (path, seen) in preview.seen {
+        subject.add(path, seen);
+    }
+    subject.labels = preview.labels;
+    subject.labels.extend(profile.image.labels.clone());
     subject.whole = preview.whole;
     let kubernetes = profile.kubernetes.version.as_deref();
     let kubernetes = kubernetes.and_then(|version| version.parse().ok());

@@ -1,9 +1,11 @@
 //! `nodelith export`: files that machines boot, made from an image.
 
-use super::args::{Export, ExportFormat};
+use super::args::{Export, ExportFormat, Machine};
 use super::registry::{self, Needs};
 use super::{Context, Outcome, print};
-use crate::bundle::export::{Format, export, hex};
+use crate::bundle::disk::layout::Wanted;
+use crate::bundle::export::{Format, Options, export, hex};
+use crate::bundle::sign::Signer;
 use crate::error::Result;
 use crate::report::{Table, human_bytes};
 
@@ -20,14 +22,26 @@ pub(super) fn run(context: &Context, arguments: &Export) -> Result<Outcome> {
         ExportFormat::Erofs => Format::Erofs,
         ExportFormat::Verity => Format::Verity,
         ExportFormat::Squashfs => Format::Squashfs,
+        ExportFormat::Uki => Format::Uki,
+        ExportFormat::Disk => Format::Disk,
+        ExportFormat::Qcow2 => Format::Qcow2,
+        ExportFormat::Vhd => Format::Vhd,
+        ExportFormat::Gce => Format::Gce,
     });
-    let made = export(
-        &image,
-        &formats.collect(),
-        &arguments.output,
-        context.threads(),
-        &context.report,
-    )?;
+    let machine = &arguments.machine;
+    let options = Options {
+        formats: formats.collect(),
+        sizes: Wanted {
+            disk: machine.disk_size,
+            esp: machine.esp_size,
+            slot: machine.slot_size,
+        },
+        signer: signer(machine),
+        command_line: machine.command_line.as_deref(),
+        init: machine.init.as_deref(),
+        threads: context.threads(),
+    };
+    let made = export(&image, &options, &arguments.output, &context.report)?;
     if context.global.json {
         print(&format!("{:#}", made.description))?;
         return Ok(Outcome::Done);
@@ -57,4 +71,14 @@ pub(super) fn run(context: &Context, arguments: &Export) -> Result<Outcome> {
     }
     print(&text)?;
     Ok(Outcome::Done)
+}
+
+fn signer(machine: &Machine) -> Option<Signer> {
+    let command = machine.sign_command.clone().map(Signer::Command);
+    command.or_else(|| {
+        Some(Signer::Key {
+            key: machine.sign_key.clone()?,
+            certificate: machine.sign_certificate.clone()?,
+        })
+    })
 }

@@ -93,17 +93,22 @@ fn outdated(
     let path = lock_path(&arguments.subject);
     let lock = existing_lock(&path)?;
     let (mirrors, provider) = (setting.mirrors()?, setting.provider()?);
+    let images = setting.images()?;
     let mut table = Table::new(&["NAME", "LOCKED", "NEWEST", "SUITE"]);
     let mut found = Vec::new();
     for architecture in architectures {
         let Some(pinned) = lock.architecture.get(*architecture) else {
             continue;
         };
-        let resolver = setting.resolver(&mirrors, &provider);
-        let (universe, _) = resolver.universe(setting.profile, architecture)?;
+        let resolver = setting.resolver(&mirrors, &provider, &images);
+        let packages = match setting.profile.debian {
+            Some(_) => lock::outdated(pinned, &resolver.universe(setting.profile, architecture)?.0),
+            // What there is beside packages, those who make it know.
+            None => Vec::new(),
+        };
         let releases = lock::outdated_releases(pinned, &setting.releases, &setting.builtin)?;
-        let packages = lock::outdated(pinned, &universe);
-        for newer in packages.into_iter().chain(releases) {
+        let moved = lock::outdated_images(&images, setting.profile, architecture, pinned)?;
+        for newer in packages.into_iter().chain(releases).chain(moved) {
             found.push(json!({
                 "architecture": architecture, "name": newer.name, "locked": newer.locked,
                 "newest": newer.newest, "suite": newer.suite, "security": !newer.ordinary,

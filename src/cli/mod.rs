@@ -9,9 +9,12 @@ mod diff;
 mod export;
 mod failure;
 mod fleet;
+mod import;
 mod init;
 mod lock;
 mod manual;
+mod matrix;
+mod nix_builder;
 mod pull;
 mod push;
 mod registry;
@@ -92,11 +95,14 @@ fn run(context: &Context, verb: Verb) -> Result<Outcome> {
         Verb::Pull(arguments) => pull::run(context, &arguments),
         Verb::Fleet(arguments) => fleet::run(context, &arguments),
         Verb::Versions(arguments) => versions::run(context, &arguments),
+        Verb::Matrix(arguments) => matrix::run(context, &arguments),
         Verb::Init(arguments) => init::run(context, &arguments),
+        Verb::Import(arguments) => import::run(context, &arguments),
         Verb::Schema => init::print_schema(),
         Verb::Store(arguments) => store::run(context, &arguments),
         Verb::Completions(arguments) => manual::completions(&arguments),
         Verb::Man(arguments) => manual::pages(&arguments),
+        Verb::NixBuilder => nix_builder::run(context),
     }
 }
 

@@ -7,17 +7,13 @@ use serde_json::{Value, json};
 use super::args::Show;
 use super::registry::{self, Needs};
 use super::{Context, Outcome};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::image::annotations;
 use crate::image::read::Image;
 use crate::report::{Table, human_bytes};
-use crate::source::debian::root::status;
+use crate::source::base::packages;
 use crate::tree::image::{ImageTree, read, read_files};
 use crate::tree::{Node, TreePath};
-
-/// dpkg's database, and the longest that is read, in bytes.
-const STATUS: &str = "var/lib/dpkg/status";
-const STATUS_LIMIT: u64 = 64 << 20;
 
 pub(super) fn run(context: &Context, arguments: &Show) -> Result<Outcome> {
     let needs = match arguments.packages || arguments.files {
@@ -35,11 +31,14 @@ pub(super) fn run(context: &Context, arguments: &Show) -> Result<Outcome> {
         "schema": "nodelith.show", "version": 1, "image": arguments.image,
         "digest": image.manifest.digest, "architecture": image.config.architecture().to_string(),
         "annotations": image.annotations, "layers": layers_json(&image),
-        "components": components_json(&image),
+        "components": components_json(&image), "preloaded": preloaded_json(&image),
     });
     let mut text = format!("{}\n\n{}", heading(&image), layers_text(&image));
     if let Some(components) = components_text(&image) {
         text = format!("{text}\n\n{components}");
+    }
+    if let Some(preloaded) = preloaded_text(&image) {
+        text = format!("{text}\n\n{preloaded}");
     }
     if arguments.packages || arguments.files {
         let tree = read(&image)?;
@@ -64,7 +63,9 @@ pub(super) fn run(context: &Context, arguments: &Show) -> Result<Outcome> {
 
 fn heading(image: &Image) -> String {
     let said = |key: &str| image.annotations.get(key).map_or("-", String::as_str);
-    let rows = [
+    let base = [annotations::BASE_NAME, annotations::BASE_DIGEST];
+    let base = base.iter().find_map(|key| image.annotations.get(*key));
+    let mut rows = vec![
         ("image", said(annotations::TITLE).to_owned()),
         ("version", said(annotations::VERSION).to_owned()),
         ("architecture", image.config.architecture().to_string()),
@@ -72,6 +73,7 @@ fn heading(image: &Image) -> String {
         ("created", said(annotations::CREATED).to_owned()),
         ("digest", image.manifest.digest.to_string()),
     ];
+    rows.extend(base.map(|base| ("base", base.clone())));
     let rows = rows
         .iter()
         .map(|(name, value)| format!("{name:<13} {value}"));
@@ -133,14 +135,46 @@ fn components_json(image: &Image) -> Value {
         .collect()
 }
 
-/// The installed packages of an image by name, from dpkg's database.
+/// The images that an image has its nodes carry: reference, digest.
+fn preloaded(image: &Image) -> Vec<(&str, &str)> {
+    let said = image.annotations.get(annotations::IMAGES);
+    let said = said.map(String::as_str).unwrap_or_default();
+    let images = said.split(',');
+    images.filter_map(|text| text.rsplit_once('=')).collect()
+}
+
+fn preloaded_text(image: &Image) -> Option<String> {
+    let images = preloaded(image);
+    let mut table = Table::new(&["PRELOADED", "DIGEST"]);
+    for (reference, digest) in &images {
+        table.row([reference, digest].map(ToString::to_string));
+    }
+    (!images.is_empty()).then(|| table.render())
+}
+
+fn preloaded_json(image: &Image) -> Value {
+    let images = preloaded(image).into_iter();
+    images
+        .map(|(reference, digest)| json!({"reference": reference, "digest": digest}))
+        .collect()
+}
+
+/// The installed packages of an image by name, from the databases that it has.
 pub(super) fn packages(image: &Image, tree: &ImageTree) -> Result<BTreeMap<String, String>> {
-    let path = TreePath::from(STATUS);
-    let found = read_files(image, tree, std::slice::from_ref(&path), STATUS_LIMIT)?;
-    let text = found.get(&path).map(|bytes| String::from_utf8_lossy(bytes));
-    Ok(text
-        .map(|text| status::installed(&text))
-        .unwrap_or_default())
+    let places: Vec<TreePath> = packages::places().map(|(path, _)| path.into()).collect();
+    let found = read_files(image, tree, &places, packages::LONGEST)?;
+    let mut installed = BTreeMap::new();
+    for (path, bytes) in found {
+        let Some(database) = packages::database(path.as_bytes()) else {
+            continue;
+        };
+        let read = packages::installed(database, &bytes);
+        installed.extend(read.map_err(|why| {
+            let message = format!("reading `/{path}` of `{}`: {why}", image.reference);
+            Error::new(Kind::Verify, message)
+        })?);
+    }
+    Ok(installed)
 }
 
 fn files(tree: &ImageTree) -> (String, Value) {

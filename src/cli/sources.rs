@@ -12,9 +12,12 @@ use crate::http;
 use crate::lock::{self, Keep, Lock, Pinned, Resolver};
 use crate::profile::Profile;
 use crate::profile::explain::nearest;
+use crate::registry::{self, Registries};
 use crate::report::{Report, Unit};
 use crate::source::debian::archive::mirror::{MAIN, MirrorOptions, Mirrors, Named, SECURITY};
 use crate::source::fetch::{Download, FetchOptions, Fetcher};
+use crate::source::nix::StoreRoot;
+use crate::source::oci::{self, Images};
 use crate::source::release::{self, Builtin, LocalReleases, Provider, Releases};
 use crate::store::Store;
 
@@ -26,7 +29,9 @@ pub(super) struct Setting<'a> {
     pub fetcher: Fetcher,
     pub releases: Releases,
     pub builtin: Builtin,
+    pub nix_root: StoreRoot,
     local: LocalReleases,
+    registries: Registries,
     sources: &'a Sources,
 }
 
@@ -57,22 +62,54 @@ impl<'a> Setting<'a> {
             },
             offline: sources.offline || sources.vendor.is_some(),
         };
+        let registries = registry::Options {
+            plain_http: sources.plain_http,
+            auth_file: sources.auth_file.clone(),
+            mirrors: sources.registry_mirror.clone(),
+            ..registry::Options::default()
+        };
+        let registries = registry::Options {
+            http: http::Options {
+                ca_files: sources.ca_file.clone(),
+                ..registries.http
+            },
+            ..registries
+        };
         Ok(Self {
+            registries: Registries::new(store.clone(), context.report.clone(), registries),
             store,
             report: &context.report,
             profile,
             fetcher: Fetcher::new(store.clone(), context.report.clone(), options),
             releases,
             builtin: Builtin::installed(),
+            nix_root: nix_root(sources)?,
             local,
             sources,
         })
     }
 
-    /// What brings releases.
-    pub fn provider(&self) -> Result<Provider<'_>> {
+    /// What brings images.
+    pub fn images(&self) -> Result<Images<'_>> {
+        Ok(Images {
+            store: self.store,
+            report: self.report,
+            fetcher: &self.fetcher,
+            registries: &self.registries,
+            offline: self.sources.offline || self.sources.vendor.is_some(),
+            vendor: self.vendor()?,
+        })
+    }
+
+    /// The vendor folder, absolute.
+    fn vendor(&self) -> Result<Option<PathBuf>> {
         let vendor = self.sources.vendor.as_ref();
         let vendor = vendor.map(|vendor| std::path::absolute(vendor).io("finding", vendor));
+        vendor.transpose()
+    }
+
+    /// What brings releases.
+    pub fn provider(&self) -> Result<Provider<'_>> {
         Ok(Provider {
             store: self.store,
             report: self.report,
@@ -80,12 +117,15 @@ impl<'a> Setting<'a> {
             releases: &self.releases,
             local: &self.local,
             builtin: &self.builtin,
-            vendor: vendor.transpose()?,
+            vendor: self.vendor()?,
         })
     }
 
-    /// Where the archives are.
+    /// Where the archives are: nowhere, for a root that is of none.
     pub fn mirrors(&self) -> Result<Mirrors> {
+        if self.profile.debian.is_none() {
+            return Ok(Mirrors::default());
+        }
         let debian = self.profile.debian.as_ref();
         let repositories = debian.iter().flat_map(|debian| &debian.repositories);
         let mut options = MirrorOptions {
@@ -172,6 +212,8 @@ impl<'a> Setting<'a> {
                 lock.architecture.insert((*architecture).to_owned(), pinned);
             } else if let Some(pinned) = lock.architecture.get_mut(*architecture) {
                 self.renew_files(pinned, &path, locked)?;
+                self.renew_closures(architecture, pinned, &path, locked)?;
+                self.renew_images(pinned, architecture, &path, locked)?;
                 let provider = self.provider()?;
                 provider.take_local(&pinned.component, architecture)?;
             }
@@ -192,8 +234,13 @@ impl<'a> Setting<'a> {
         keep: &Keep,
     ) -> Result<Pinned> {
         let (mirrors, provider) = (self.mirrors()?, self.provider()?);
-        self.resolver(&mirrors, &provider)
-            .resolve(self.profile, architecture, before, keep)
+        let images = self.images()?;
+        self.resolver(&mirrors, &provider, &images).resolve(
+            self.profile,
+            architecture,
+            before,
+            keep,
+        )
     }
 
     /// What resolves profiles.
@@ -201,6 +248,7 @@ impl<'a> Setting<'a> {
         &'b self,
         mirrors: &'b Mirrors,
         releases: &'b Provider<'b>,
+        images: &'b Images<'b>,
     ) -> Resolver<'b> {
         Resolver {
             store: self.store,
@@ -208,10 +256,31 @@ impl<'a> Setting<'a> {
             fetcher: &self.fetcher,
             mirrors,
             releases,
+            nix_root: &self.nix_root,
+            images,
             keyring: &self.sources.keyring,
             ignore_valid_until: self.sources.ignore_valid_until,
             now: Timestamp::now(),
         }
+    }
+
+    /// Pins closures anew that are others since the lock was made.
+    fn renew_closures(
+        &self,
+        architecture: &str,
+        pinned: &mut Pinned,
+        path: &Path,
+        locked: bool,
+    ) -> Result<()> {
+        let closures = lock::renewed(&self.nix_root, self.profile, architecture, &pinned.nix)?;
+        if closures == pinned.nix {
+            return Ok(());
+        }
+        if locked {
+            return Err(not_locked(path, true));
+        }
+        pinned.nix = closures;
+        Ok(())
     }
 
     /// Pins local files anew that changed since the lock was made.
@@ -230,6 +299,40 @@ impl<'a> Setting<'a> {
         }
         pinned.file = files;
         Ok(())
+    }
+
+    /// Pins images of layouts and archives, the base included, anew that changed since the lock was made.
+    fn renew_images(
+        &self,
+        pinned: &mut Pinned,
+        architecture: &str,
+        path: &Path,
+        locked: bool,
+    ) -> Result<()> {
+        let (provider, keep) = (self.images()?, Keep::Everything);
+        let images = lock::pin_images(&provider, self.profile, architecture, &pinned.image, &keep)?;
+        let before = Some(&*pinned);
+        let base = lock::pin_base(&provider, self.profile, architecture, before, &keep)?;
+        let same_base = base.as_ref().map(|(base, _)| base) == pinned.base.as_ref();
+        if (images != pinned.image || !same_base) && locked {
+            return Err(not_locked(path, true));
+        }
+        pinned.image = images;
+        if let Some((base, created)) = base {
+            pinned.base = Some(base);
+            pinned.source_date_epoch = created;
+        }
+        Ok(())
+    }
+}
+
+/// Where the Nix store is. It need not be there: what was read of it may do.
+fn nix_root(sources: &Sources) -> Result<StoreRoot> {
+    match &sources.nix_root {
+        Some(folder) => Ok(StoreRoot(
+            std::path::absolute(folder).io("finding", folder)?,
+        )),
+        None => Ok(StoreRoot::default()),
     }
 }
 
@@ -319,6 +422,11 @@ pub(super) fn vendored(archive: &str, path: &str) -> PathBuf {
 /// Where a component stands in a vendor folder.
 pub(super) fn vendored_component(digest: &Digest) -> PathBuf {
     Path::new(release::VENDORED).join(digest.hex())
+}
+
+/// Where a blob of an image stands in a vendor folder.
+pub(super) fn vendored_image(digest: &Digest) -> PathBuf {
+    Path::new(oci::VENDORED).join(digest.hex())
 }
 
 /// Where a local file stands in a vendor folder.

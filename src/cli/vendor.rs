@@ -9,6 +9,7 @@ use serde_json::json;
 use super::args::Vendor;
 use super::sources::{
     Setting, architectures, existing_lock, lock_path, vendored, vendored_component, vendored_file,
+    vendored_image,
 };
 use super::{Context, Outcome};
 use crate::build::Builder;
@@ -35,14 +36,18 @@ pub(super) fn run(context: &Context, arguments: &Vendor) -> Result<Outcome> {
     let lock = existing_lock(&lock_path(&arguments.subject))?;
     let mirrors = || setting.mirrors();
     let releases = setting.provider()?;
+    let images = setting.images()?;
     let builder = Builder {
         store: &store,
         report: &context.report,
         fetcher: &setting.fetcher,
         mirrors: &mirrors,
         releases: &releases,
+        nix_root: &setting.nix_root,
+        images: &images,
         sandbox: Mode::Auto,
         threads: context.threads(),
+        cache: None,
         accept_findings: None,
     };
     let mut wanted = BTreeMap::new();
@@ -52,9 +57,27 @@ pub(super) fn run(context: &Context, arguments: &Vendor) -> Result<Outcome> {
                 .hint("renew it with `nodelith lock`")
         })?;
         lock::verify_files(&store, pinned, &profile.local_files())?;
+        if !pinned.nix.is_empty() {
+            context.report.warning(
+                "the closures of Nix are not in the folder: `nix copy --to DIR PATH` keeps one, \
+                 and `--nix-root DIR` reads it there",
+            );
+        }
         builder.fetch(pinned)?;
         releases.fetch(&pinned.component, architecture)?;
         name_all(&store, pinned, &mut wanted)?;
+        let base = lock::pinned_base(&profile, pinned)?;
+        let base = base.map(|(image, base)| (image, &base.image));
+        for (image, pinned) in lock::pinned_images(&profile, pinned)?
+            .into_iter()
+            .chain(base)
+        {
+            let chosen = images.fetch(&image, pinned, architecture)?;
+            wanted.extend(chosen.all().map(|blob| {
+                let place = vendored_image(&blob.digest);
+                (place, (blob.digest, blob.size))
+            }));
+        }
     }
     let (files, bytes) = copy_all(context, &store, &arguments.output, &wanted)?;
     let output = arguments.output.display();

@@ -96,6 +96,8 @@ pub enum Verb {
     Run(Run),
     /// Run a pod
     Runp(Runp),
+    /// Print what the runtime tells a kubelet about itself
+    RuntimeConfig,
     /// Start containers that were created
     Start(Start),
     /// Stop running containers

@@ -99,6 +99,7 @@ async fn run(arguments: Arguments) -> Result<u8> {
         Verb::Config(_) => {}
         Verb::Version => runtime::version(session).await?,
         Verb::Info(arguments) => runtime::info(session, &arguments).await?,
+        Verb::RuntimeConfig => runtime::config(session).await?,
         Verb::Pods(arguments) => pods::list(session, &arguments).await?,
         Verb::Runp(arguments) => run::runp(session, arguments).await?,
         Verb::Stopp(arguments) => pods::stop(session, arguments.ids).await?,

@@ -1,10 +1,13 @@
-//! `version` and `info`.
+//! `version`, `info` and `runtime-config`.
 
 use serde_json::{Map, Value, json};
 
 use super::args::Info;
 use super::client::Session;
-use super::proto::{RuntimeFeatures, RuntimeHandler, StatusRequest, VersionRequest};
+use super::proto::{
+    CgroupDriver, RuntimeConfigRequest, RuntimeFeatures, RuntimeHandler, StatusRequest,
+    VersionRequest,
+};
 use super::{output, say};
 use crate::error::Result;
 
@@ -36,6 +39,22 @@ pub async fn info(session: &mut Session, arguments: &Info) -> Result<()> {
         map.insert("features".to_owned(), self::features(features));
     }
     output::statuses(vec![map.into()], arguments.output)
+}
+
+/// Who makes the cgroups of pods: a runtime that answers tells its kubelet, too.
+pub async fn config(session: &mut Session) -> Result<()> {
+    let answer = session.runtime().await?.call(RuntimeConfigRequest {}).await;
+    let answer =
+        answer.map_err(|error| error.context("get runtime config: call RuntimeConfig RPC"))?;
+    let Some(linux) = answer.linux else {
+        return Ok(());
+    };
+    let driver = match CgroupDriver::try_from(linux.cgroup_driver) {
+        Ok(CgroupDriver::Systemd) => "SYSTEMD".to_owned(),
+        Ok(CgroupDriver::Cgroupfs) => "CGROUPFS".to_owned(),
+        Err(_) => linux.cgroup_driver.to_string(),
+    };
+    say::print(&format!("cgroup driver:   {driver}\n"))
 }
 
 // crictl writes these two by Go's rules: snake case, nothing that is false.

@@ -16,6 +16,9 @@ pub const KUBERNETES: &str = "io.nodelith.kubernetes";
 pub const CRICTL: &str = "io.nodelith.crictl";
 /// What a preloaded pause image is made from if it is a stand-in, on manifests.
 pub const PAUSE: &str = "io.nodelith.pause";
+/// The images that a profile has its node carry, `REFERENCE=DIGEST` with commas between, on
+/// manifests.
+pub const IMAGES: &str = "io.nodelith.images";
 /// The releases in the node, `NAME=VERSION@DIGEST` with commas between, on manifests.
 pub const COMPONENTS: &str = "io.nodelith.components";
 /// Why errors that the build's check found were accepted, on manifests.
@@ -37,6 +40,10 @@ pub const CREATED: &str = "org.opencontainers.image.created";
 pub const TITLE: &str = "org.opencontainers.image.title";
 /// What the image is, in words, on manifests.
 pub const DESCRIPTION: &str = "org.opencontainers.image.description";
+/// The full reference of the image that this one is made on, on manifests.
+pub const BASE_NAME: &str = "org.opencontainers.image.base.name";
+/// The digest of the manifest of the image that this one is made on, on manifests.
+pub const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
 /// The image's version, on manifests.
 pub const VERSION: &str = "org.opencontainers.image.version";
 
@@ -67,6 +74,11 @@ pub const ALL: &[(&str, &str, &str)] = &[
         COMPONENTS,
         "manifest",
         "the releases in the node: `NAME=VERSION@DIGEST`, with commas between",
+    ),
+    (
+        IMAGES,
+        "manifest",
+        "the images that the profile has the node carry: `REFERENCE=DIGEST`, with commas between",
     ),
     (
         PAUSE,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use canon_json::CanonJsonSerialize;
 use serde_json::{Map, Value, json};
 
+use super::Inherited;
 use crate::error::{Error, Kind, Result};
 use crate::layer::LayerBlob;
 
@@ -21,6 +22,8 @@ pub struct ImageSpec {
     pub annotations: BTreeMap<String, String>,
     /// What runs when it is a container.
     pub run: Run,
+    /// What it takes over from its base, whose layers come first.
+    pub base: Option<Inherited>,
 }
 
 /// What runs when an image is a container.
@@ -82,14 +85,18 @@ pub fn encode(spec: &ImageSpec, layers: &[LayerBlob]) -> Result<Vec<u8>> {
     if !spec.labels.is_empty() {
         config.insert("Labels".into(), json!(spec.labels));
     }
-    canonical(&json!({
-        "architecture": spec.architecture,
-        "os": "linux",
-        "created": created,
-        "config": config,
-        "rootfs": {"type": "layers", "diff_ids": diff_ids},
-        "history": history,
-    }))
+    let mut document = Map::new();
+    document.insert("architecture".into(), json!(spec.architecture));
+    document.insert("os".into(), json!("linux"));
+    document.insert("created".into(), json!(created));
+    document.insert("config".into(), config.into());
+    let rootfs = json!({"type": "layers", "diff_ids": diff_ids});
+    document.insert("rootfs".into(), rootfs);
+    document.insert("history".into(), history.into());
+    if let Some(base) = &spec.base {
+        base.complete(&mut document);
+    }
+    canonical(&document.into())
 }
 
 /// Canonical JSON: sorted keys, no spaces; the same value is always the same bytes.

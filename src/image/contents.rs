@@ -191,7 +191,7 @@ pub struct Contents {
     pub documents: Vec<Document>,
     /// Configurations and layers, each once.
     pub blobs: Vec<Descriptor>,
-    source: Source,
+    pub(super) source: Source,
 }
 
 impl Contents {

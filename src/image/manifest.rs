@@ -72,6 +72,9 @@ pub fn assemble(store: &Store, spec: &ImageSpec, layers: &[LayerBlob]) -> Result
     let config = put(store, CONFIG, &config::encode(spec, layers)?)?;
     let layers: Vec<Descriptor> = layers.iter().map(describe).collect();
     let mut said = spec.annotations.clone();
+    if let Some(base) = &spec.base {
+        said.extend(base.annotations());
+    }
     said.insert(annotations::FORMAT.into(), FORMAT.to_string());
     said.insert(annotations::CREATED.into(), spec.created_text()?);
     let manifest = canonical(&json!({
@@ -85,7 +88,10 @@ pub fn assemble(store: &Store, spec: &ImageSpec, layers: &[LayerBlob]) -> Result
     manifest.platform = Some(Platform {
         architecture: spec.architecture.clone(),
         os: "linux".into(),
-        variant: None,
+        variant: spec
+            .base
+            .as_ref()
+            .and_then(|base| base.variant().map(str::to_owned)),
     });
     Ok(Built {
         manifest,
@@ -132,18 +138,18 @@ pub(super) fn index<T: Serialize>(manifests: &[T]) -> Result<Vec<u8>> {
 }
 
 fn describe(layer: &LayerBlob) -> Descriptor {
+    let ours = [
+        (annotations::LAYER, layer.id.clone()),
+        (annotations::LAYER_FILES, layer.files.to_string()),
+        (annotations::LAYER_SIZE, layer.uncompressed_size.to_string()),
+    ];
+    let mut said = layer.annotations.clone();
+    said.extend(ours.map(|(key, value)| (key.to_owned(), value)));
     Descriptor {
         media_type: layer.media_type.clone(),
         digest: layer.digest,
         size: layer.size,
-        annotations: BTreeMap::from([
-            (annotations::LAYER.into(), layer.id.clone()),
-            (annotations::LAYER_FILES.into(), layer.files.to_string()),
-            (
-                annotations::LAYER_SIZE.into(),
-                layer.uncompressed_size.to_string(),
-            ),
-        ]),
+        annotations: said,
         platform: None,
     }
 }

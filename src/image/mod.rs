@@ -2,25 +2,30 @@
 //!
 //! ```text
 //! config       what the image is: architecture, time, diff IDs, history
+//! inherit      what an image takes over from its base
 //! manifest     config and layers by digest; several architectures make an index
 //! layout       writes an image layout, complete or not at all
 //! archive      the same in one file, which a node carries
 //! read         opens a layout or archive, ours or another's
 //! source       where blobs are, and reading them verified
+//! chosen       one architecture's image out of a layout, an archive or the store
 //! contents     all documents and blobs of an image, to hand it on whole
 //! annotations  the names under which we say more
 //! ```
 
 pub mod annotations;
 pub mod archive;
+pub mod chosen;
 pub mod config;
 pub mod contents;
+pub mod inherit;
 pub mod layout;
 pub mod manifest;
 pub mod read;
 pub mod source;
 
 pub use config::{ImageSpec, Run};
+pub use inherit::Inherited;
 pub use manifest::{Built, assemble};
 pub use read::Image;
 

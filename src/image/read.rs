@@ -167,6 +167,14 @@ impl Image {
         })
     }
 
+    /// The configuration as it is written, with all that is not understood here.
+    ///
+    /// # Errors
+    /// When it is not there any more, or not what its digest says.
+    pub fn config_bytes(&self) -> Result<Vec<u8>> {
+        self.source.blob(&self.config_descriptor)
+    }
+
     /// Reads a layer's bytes as they are stored; at their end a wrong size or
     /// digest is an error.
     ///
@@ -272,12 +280,27 @@ pub(super) fn locate(reference: &str) -> Result<(Source, Option<&str>)> {
     }
 }
 
-/// Path and tag; a path that exists has its colons for itself.
+/// Whether the layout or archive that a reference names is there.
+pub(crate) fn is_there(reference: &str) -> bool {
+    let rest = reference
+        .strip_prefix("oci:")
+        .or_else(|| reference.strip_prefix("oci-archive:"));
+    split_tag(rest.unwrap_or(reference)).0.exists()
+}
+
+/// Path and tag; a path that exists has its colons for itself. Tags may have colons
+/// too: in archives they often are full references.
 fn split_tag(text: &str) -> (&Path, Option<&str>) {
-    match text.rsplit_once(':') {
-        Some((path, tag)) if !Path::new(text).exists() => (Path::new(path), Some(tag)),
-        _ => (Path::new(text), None),
+    if Path::new(text).exists() {
+        return (Path::new(text), None);
     }
+    let colons = text.rmatch_indices(':');
+    let mut parts = colons.map(|(at, _)| (Path::new(&text[..at]), Some(&text[at + 1..])));
+    let last = text.rsplit_once(':');
+    let guess = last.map_or((text, None), |(path, tag)| (path, Some(tag)));
+    parts
+        .find(|(path, _)| path.exists())
+        .unwrap_or((Path::new(guess.0), guess.1))
 }
 
 pub(super) fn parse(bytes: &[u8], what: &str) -> Result<Vec<Descriptor>> {

@@ -178,6 +178,12 @@ impl<R: Read> Verified<R> {
             size,
         }
     }
+
+    /// How many bytes were read so far.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.read
+    }
 }
 
 impl<R: Read> Read for Verified<R> {

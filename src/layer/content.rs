@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::compress::decompress;
 use super::untar::Reader;
-use crate::digest::Digest;
+use crate::digest::{Digest, Hasher};
 use crate::error::{Context, Error, Kind, Result};
 use crate::store::Store;
 use crate::tree::{Content, Entry, Node, TreePath};
@@ -49,6 +49,14 @@ impl<'a> Contents<'a> {
         match content {
             Content::Inline(bytes) => read(&mut &bytes[..]),
             Content::Disk(file) => read(&mut open(file)?),
+            Content::Verified { path, digest } => {
+                let mut reader = HashingReader::new(open(path)?);
+                let result = read(&mut reader)?;
+                match reader.finish().io("reading", path)? == *digest {
+                    true => Ok(result),
+                    false => Err(changed(path)),
+                }
+            }
             Content::Blob(digest) => read(&mut self.store.open_blob(digest)?),
             Content::Layer(digest) => read(self.seek(*digest, path)?),
         }
@@ -135,6 +143,41 @@ pub fn open(path: &Path) -> Result<File> {
     Ok(file)
 }
 
+fn changed(path: &Path) -> Error {
+    let message = format!("`{}` changed after it was verified", path.display());
+    Error::new(Kind::Verify, message)
+        .hint("something writes to it: run the same again when it is done")
+}
+
+/// Hashes what is read through it.
+struct HashingReader<R> {
+    inner: R,
+    hasher: Hasher<io::Sink>,
+}
+
+impl<R: Read> HashingReader<R> {
+    fn new(inner: R) -> Self {
+        Self {
+            inner,
+            hasher: Hasher::new(io::sink()),
+        }
+    }
+
+    /// The digest of all of it, also of what was not read so far.
+    fn finish(mut self) -> io::Result<Digest> {
+        io::copy(&mut self.inner, &mut self.hasher)?;
+        Ok(self.hasher.finish().0)
+    }
+}
+
+impl<R: Read> Read for HashingReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.hasher.write_all(&buffer[..read])?;
+        Ok(read)
+    }
+}
+
 /// The digest of a content; that of a file in a layer is known only by its place.
 ///
 /// # Errors
@@ -142,7 +185,7 @@ pub fn open(path: &Path) -> Result<File> {
 pub fn digest(content: &Content) -> Result<Option<Digest>> {
     Ok(match content {
         Content::Inline(bytes) => Some(Digest::of(bytes)),
-        Content::Blob(digest) => Some(*digest),
+        Content::Blob(digest) | Content::Verified { digest, .. } => Some(*digest),
         Content::Layer(_) => None,
         Content::Disk(path) => {
             let reader = io::BufReader::with_capacity(1 << 18, open(path)?);

@@ -12,7 +12,7 @@ use super::content::{self, Contents, read_layer};
 use super::plan::PlannedLayer;
 use super::{FORMAT, tar};
 use crate::digest::{Digest, Hasher};
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::store::{BlobWriter, Store};
 use crate::tree::{Content, Entry, Node, Tree, TreePath};
 
@@ -34,6 +34,9 @@ pub struct LayerBlob {
     pub uncompressed_size: u64,
     /// How many entries other than directories it holds.
     pub files: u64,
+    /// What else its descriptor says, of a layer that somebody else made.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// Makes one layer, with `threads` compressing threads.
@@ -48,7 +51,38 @@ pub fn make(
     compression: Compression,
     threads: usize,
 ) -> Result<LayerBlob> {
-    let mut pack = Pack::new(store, &layer.id, compression, threads)?;
+    let mut pack = Pack::new(store.writer()?, compression, threads)?;
+    fill(&mut pack, store, layer, tree)?;
+    pack.commit(&layer.id, compression)
+}
+
+/// What a layer is before it is compressed: all of it that its entries decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Uncompressed {
+    /// The digest of the tar.
+    pub diff_id: Digest,
+    /// How many bytes it has.
+    pub size: u64,
+    /// How many entries other than directories it holds.
+    pub files: u64,
+}
+
+/// What [`make`] would compress, in much less time: nothing is kept.
+///
+/// # Errors
+/// As [`make`].
+pub fn uncompressed(store: &Store, layer: &PlannedLayer, tree: &Tree) -> Result<Uncompressed> {
+    let mut pack = Pack::new(io::sink(), Compression::None, 1)?;
+    fill(&mut pack, store, layer, tree)?;
+    Ok(pack.close()?.0)
+}
+
+fn fill<W: Write>(
+    pack: &mut Pack<W>,
+    store: &Store,
+    layer: &PlannedLayer,
+    tree: &Tree,
+) -> Result<()> {
     let mut contents = Contents::new(store);
     for path in &layer.entries {
         let entry = lookup(tree, path)?;
@@ -63,7 +97,7 @@ pub fn make(
             _ => pack.add(path, entry, &mut io::empty())?,
         }
     }
-    pack.finish()
+    Ok(())
 }
 
 /// Makes several layers with `threads` threads, the largest first; the result
@@ -116,8 +150,32 @@ pub fn refilter(
     compression: Compression,
     threads: usize,
 ) -> Result<LayerBlob> {
-    let mut pack = Pack::new(store, &cached.id, compression, threads)?;
-    let mut reader = read_layer(store, cached.digest)?;
+    let mut pack = Pack::new(store.writer()?, compression, threads)?;
+    fill_again(&mut pack, store, cached.digest, drop)?;
+    pack.commit(&cached.id, compression)
+}
+
+/// What [`refilter`] would compress, in much less time: nothing is kept.
+///
+/// # Errors
+/// As [`refilter`].
+pub fn refiltered(
+    store: &Store,
+    cached: &LayerBlob,
+    drop: &BTreeSet<TreePath>,
+) -> Result<Uncompressed> {
+    let mut pack = Pack::new(io::sink(), Compression::None, 1)?;
+    fill_again(&mut pack, store, cached.digest, drop)?;
+    Ok(pack.close()?.0)
+}
+
+fn fill_again<W: Write>(
+    pack: &mut Pack<W>,
+    store: &Store,
+    layer: Digest,
+    drop: &BTreeSet<TreePath>,
+) -> Result<()> {
+    let mut reader = read_layer(store, layer)?;
     let mut contents = Contents::new(store);
     // Dropped files, and where their content went if a link remained.
     let mut dropped: BTreeMap<TreePath, (Entry, Option<TreePath>)> = BTreeMap::new();
@@ -140,12 +198,42 @@ pub fn refilter(
             }
             Some((target, (file, moved))) => {
                 *moved = Some(path.clone());
-                let content = Content::Layer(cached.digest);
+                let content = Content::Layer(layer);
                 contents.with(&target, &content, |reader| pack.add(&path, file, reader))?;
             }
         }
     }
-    pack.finish()
+    Ok(())
+}
+
+/// Makes a layer that takes `gone` out of layers below: their whiteouts, with the
+/// `folders` that they stand in, as they are.
+///
+/// # Errors
+/// When something has a name that no whiteout can have, or the store cannot be written.
+pub fn make_whiteouts(
+    store: &Store,
+    id: &str,
+    folders: &Tree,
+    gone: &BTreeSet<TreePath>,
+    compression: Compression,
+) -> Result<LayerBlob> {
+    let mut pack = Pack::new(store.writer()?, compression, 1)?;
+    let folders = folders.entries.iter();
+    // A folder comes before what is in it: whiteouts stand among them by their own names.
+    let mut members: BTreeMap<&TreePath, Option<&Entry>> =
+        folders.map(|(path, entry)| (path, Some(entry))).collect();
+    members.extend(gone.iter().map(|path| (path, None)));
+    for (path, entry) in members {
+        match entry {
+            Some(entry) => pack.add(path, entry, &mut io::empty())?,
+            None => {
+                pack.files += 1;
+                pack.tar.whiteout(path)?;
+            }
+        }
+    }
+    pack.commit(id, compression)
 }
 
 /// The cache key of a layer: equal keys mean equal bytes. Files on disk are read for it.
@@ -179,55 +267,74 @@ fn lookup<'a>(tree: &'a Tree, path: &TreePath) -> Result<&'a Entry> {
         .ok_or_else(|| Error::new(Kind::Io, format!("`{path}` is not in the tree")))
 }
 
-/// A layer being written: tar → diff ID → compression → digest → store.
-struct Pack {
-    tar: tar::Writer<BufWriter<Hasher<Compressor<BlobWriter>>>>,
-    id: String,
-    compression: Compression,
+/// A layer being written: tar → diff ID → compression → where it is kept.
+pub(super) struct Pack<W: Write> {
+    tar: tar::Writer<BufWriter<Hasher<Compressor<W>>>>,
     files: u64,
 }
 
-impl Pack {
-    fn new(store: &Store, id: &str, compression: Compression, threads: usize) -> Result<Self> {
-        let blob = store.writer()?;
+impl<W: Write> Pack<W> {
+    pub(super) fn new(onto: W, compression: Compression, threads: usize) -> Result<Self> {
         let compressor =
-            Compressor::new(blob, compression, threads).io("writing to", store.root())?;
+            Compressor::new(onto, compression, threads).map_err(|error| writing(&error))?;
         Ok(Self {
             tar: tar::Writer::new(BufWriter::with_capacity(1 << 17, Hasher::new(compressor))),
-            id: id.to_owned(),
-            compression,
             files: 0,
         })
     }
 
-    fn add(&mut self, path: &TreePath, entry: &Entry, content: &mut dyn io::Read) -> Result<()> {
+    pub(super) fn add(
+        &mut self,
+        path: &TreePath,
+        entry: &Entry,
+        content: &mut dyn io::Read,
+    ) -> Result<()> {
         self.files += u64::from(entry.node != Node::Directory);
         self.tar.append(path, entry, content)
     }
 
-    fn finish(self) -> Result<LayerBlob> {
+    pub(super) fn close(self) -> Result<(Uncompressed, W)> {
         let close = || -> io::Result<_> {
             let hasher = self
                 .tar
                 .finish()?
                 .into_inner()
                 .map_err(io::IntoInnerError::into_error)?;
-            let (diff_id, uncompressed_size, compressor) = hasher.finish();
-            let mut blob = compressor.finish()?;
-            blob.flush()?;
-            Ok((diff_id, uncompressed_size, blob))
+            let (diff_id, size, compressor) = hasher.finish();
+            let mut onto = compressor.finish()?;
+            onto.flush()?;
+            Ok((diff_id, size, onto))
         };
-        let (diff_id, uncompressed_size, blob) =
-            close().map_err(|error| Error::new(Kind::Io, format!("writing a layer: {error}")))?;
+        let (diff_id, size, onto) = close().map_err(|error| writing(&error))?;
+        let files = self.files;
+        Ok((
+            Uncompressed {
+                diff_id,
+                size,
+                files,
+            },
+            onto,
+        ))
+    }
+}
+
+impl Pack<BlobWriter> {
+    fn commit(self, id: &str, compression: Compression) -> Result<LayerBlob> {
+        let (plain, blob) = self.close()?;
         let (digest, size) = blob.commit()?;
         Ok(LayerBlob {
-            id: self.id,
-            media_type: self.compression.media_type().to_owned(),
+            id: id.to_owned(),
+            media_type: compression.media_type().to_owned(),
             digest,
             size,
-            diff_id,
-            uncompressed_size,
-            files: self.files,
+            diff_id: plain.diff_id,
+            uncompressed_size: plain.size,
+            files: plain.files,
+            annotations: BTreeMap::new(),
         })
     }
+}
+
+fn writing(error: &io::Error) -> Error {
+    Error::new(Kind::Io, format!("writing a layer: {error}"))
 }

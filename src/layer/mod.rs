@@ -6,6 +6,7 @@
 //! compress    tar → zstd, gzip (parallel) or nothing
 //! make        a planned layer → a blob of the store, with both digests in one pass
 //! untar       tar → entries (ours and others')
+//! received    a layer of another machine → is it what is said of it
 //! ```
 //!
 //! The bytes of a layer depend on nothing but its entries, their contents, the
@@ -16,13 +17,18 @@ mod content;
 mod gzip;
 pub mod make;
 pub mod plan;
+mod received;
 pub mod tar;
 pub mod untar;
 
 pub use compress::Compression;
 pub use content::read_file;
-pub use make::{LayerBlob, key, make, make_all, refilter};
-pub use plan::{Plan, PlannedLayer, plan};
+pub use make::{
+    LayerBlob, Uncompressed, key, make, make_all, make_whiteouts, refilter, refiltered,
+    uncompressed,
+};
+pub use plan::{Grouping, Plan, PlannedLayer, plan, plan_grouped};
+pub use received::{Look, read_through, received};
 
 /// The number that stands in every lock and cache key. It is raised when a
 /// change of ours (the plan, tar, a compression library) changes the bytes of

@@ -1,6 +1,6 @@
 //! Which entries go into which layer.
 //!
-//! Components are put together by *group* (the source package). A group of at
+//! Components are put together by *group* (the source package, Nix's package). A group of at
 //! least [`ALONE`] bytes has a layer of its own; the others fall into a fixed
 //! number of bins by a hash of the group's name, so that the split needs no
 //! earlier image to be stable. Components that belong to no package (conffiles,
@@ -60,6 +60,50 @@ pub struct PlannedLayer {
 /// When `limit` is out of range or smaller than what the tree needs, a hard
 /// link leads nowhere, or a directory is missing from the tree.
 pub fn plan(tree: &Tree, sources: &BTreeMap<Arc<str>, Arc<str>>, limit: usize) -> Result<Plan> {
+    by_group(tree, limit, &|component| match group(component, sources) {
+        Some(group) => Assigned::Group(group),
+        None => Assigned::Place(special(component)),
+    })
+}
+
+/// Where a component belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Grouping {
+    /// With others of this group (`KIND:NAME`), in a layer or bin.
+    Group(Arc<str>),
+    /// In the layer of this name, whatever its size.
+    Layer(Arc<str>),
+}
+
+/// Plans the layers of `tree` by what `groups` says of each component. One that it
+/// lacks is special, as in [`plan`].
+///
+/// # Errors
+/// As [`plan`].
+pub fn plan_grouped(
+    tree: &Tree,
+    groups: &BTreeMap<Arc<str>, Grouping>,
+    limit: usize,
+) -> Result<Plan> {
+    by_group(tree, limit, &|component| match groups.get(component) {
+        Some(Grouping::Group(group)) => Assigned::Group(group.to_string()),
+        Some(Grouping::Layer(id)) => Assigned::Place(Place {
+            rank: 3,
+            id: id.to_string(),
+        }),
+        None => Assigned::Place(special(component)),
+    })
+}
+
+/// A component's group, or its place if it belongs to none.
+enum Assigned {
+    Group(String),
+    Place(Place),
+}
+
+type Assign<'a> = dyn Fn(&Arc<str>) -> Assigned + 'a;
+
+fn by_group(tree: &Tree, limit: usize, assign: &Assign<'_>) -> Result<Plan> {
     if !(1..=MAX_LIMIT).contains(&limit) {
         return Err(Error::new(
             Kind::Usage,
@@ -68,7 +112,7 @@ pub fn plan(tree: &Tree, sources: &BTreeMap<Arc<str>, Arc<str>>, limit: usize) -
         .hint(format!("choose from 1 to {MAX_LIMIT}")));
     }
     let weights = weigh(tree)?;
-    let places = place(&weights, sources, limit)?;
+    let places = place(&weights, assign, limit)?;
     let mut gathered: BTreeMap<Place, Gathered> = BTreeMap::new();
     for (path, entry) in &tree.entries {
         let Some(place) = places.get(&home(tree, path, entry)?.component) else {
@@ -138,7 +182,7 @@ fn weigh(tree: &Tree) -> Result<BTreeMap<Arc<str>, u64>> {
 /// Gives every component its place.
 fn place(
     weights: &BTreeMap<Arc<str>, u64>,
-    sources: &BTreeMap<Arc<str>, Arc<str>>,
+    assign: &Assign<'_>,
     limit: usize,
 ) -> Result<BTreeMap<Arc<str>, Place>> {
     if limit == 1 {
@@ -154,10 +198,10 @@ fn place(
     let mut places = BTreeMap::new();
     let mut groups: BTreeMap<String, u64> = BTreeMap::new();
     for (component, weight) in weights {
-        match group(component, sources) {
-            Some(group) => *groups.entry(group).or_insert(0) += weight,
-            None => {
-                places.insert(component.clone(), special(component));
+        match assign(component) {
+            Assigned::Group(group) => *groups.entry(group).or_insert(0) += weight,
+            Assigned::Place(place) => {
+                places.insert(component.clone(), place);
             }
         }
     }
@@ -184,7 +228,7 @@ fn place(
     alone.truncate(room);
     let alone: BTreeSet<&String> = alone.into_iter().map(|(_, name)| name).collect();
     for component in weights.keys() {
-        if let Some(group) = group(component, sources) {
+        if let Assigned::Group(group) = assign(component) {
             let place = if alone.contains(&group) {
                 Place { rank: 0, id: group }
             } else {
@@ -215,7 +259,11 @@ fn bin(group: &str, bins: usize) -> String {
     let digest = Digest::of(group.as_bytes());
     let mut first = [0; 8];
     first.copy_from_slice(&digest.bytes()[..8]);
-    format!("bin-{:02}", u64::from_be_bytes(first) % bins as u64)
+    let number = u64::from_be_bytes(first) % bins as u64;
+    match group.split_once(':') {
+        Some((kind, _)) if kind != "deb" => format!("{kind}-bin-{number:02}"),
+        _ => format!("bin-{number:02}"),
+    }
 }
 
 /// The place of a component that belongs to no group: later the oftener it changes.

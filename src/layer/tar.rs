@@ -7,15 +7,19 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 
 use crate::error::{Context, Error, Kind, Result};
-use crate::tree::{Entry, Node, TreePath};
+use crate::tree::{Content, Entry, FIXED_TIME, Node, TreePath};
 
 /// Tar's unit.
 pub const BLOCK: usize = 512;
 
 /// Prefix of PAX keys that carry extended attributes, as star, GNU tar and Go have them.
 pub const XATTR_PREFIX: &str = "SCHILY.xattr.";
+
+/// What names of whiteouts begin with.
+const WHITEOUT: &[u8] = b".wh.";
 
 /// The name of PAX header members; readers do not look at it.
 const PAX_NAME: &[u8] = b"././@PaxHeader";
@@ -57,6 +61,34 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
+    /// Adds a whiteout: what layers below have at `path` is gone (OCI image layer
+    /// specification, "Whiteouts").
+    ///
+    /// # Errors
+    /// When the name is no file's, or writing fails.
+    pub fn whiteout(&mut self, path: &TreePath) -> Result<()> {
+        let name = [WHITEOUT, path.name()].concat();
+        if path.name().is_empty() || path.name().starts_with(WHITEOUT) {
+            let message = format!("`/{path}` cannot be taken out of a layer below");
+            return Err(Error::new(Kind::Usage, message));
+        }
+        let marker = path.parent().unwrap_or_default().join(name);
+        let entry = Entry {
+            node: Node::File {
+                size: 0,
+                content: Content::Inline(Arc::default()),
+            },
+            mode: 0,
+            uid: 0,
+            gid: 0,
+            mtime: FIXED_TIME,
+            xattrs: BTreeMap::new(),
+            component: "".into(),
+        };
+        let (header, pax) = encode(&marker, &entry)?;
+        self.write(path, &blocks(header, &pax))
+    }
+
     /// Ends the archive and returns what it was written to.
     ///
     /// # Errors
@@ -64,6 +96,11 @@ impl<W: Write> Writer<W> {
     pub fn finish(mut self) -> io::Result<W> {
         self.inner.write_all(&[0; 2 * BLOCK])?;
         Ok(self.inner)
+    }
+
+    /// What it was written to, without an end: more members may follow.
+    pub fn unfinished(self) -> W {
+        self.inner
     }
 
     fn write(&mut self, path: &TreePath, bytes: &[u8]) -> Result<()> {
@@ -109,7 +146,18 @@ impl<W: Write> Writer<W> {
 /// # Errors
 /// As [`Writer::append`].
 pub fn head(path: &TreePath, entry: &Entry) -> Result<Vec<u8>> {
+    if path.name().starts_with(WHITEOUT) {
+        return Err(Error::new(
+            Kind::Usage,
+            format!("`{path}` cannot be in an image: its name means a deletion there"),
+        ));
+    }
     let (header, pax) = encode(path, entry)?;
+    Ok(blocks(header, &pax))
+}
+
+/// A header and its PAX records as whole blocks.
+fn blocks(header: Header, pax: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(BLOCK);
     if !pax.is_empty() {
         let mut extension = Header::new(PAX_NAME, b'x');
@@ -120,17 +168,11 @@ pub fn head(path: &TreePath, entry: &Entry) -> Result<Vec<u8>> {
         bytes.resize(bytes.len().next_multiple_of(BLOCK), 0);
     }
     bytes.extend(header.sealed());
-    Ok(bytes)
+    bytes
 }
 
 /// The header block of an entry, and its PAX records (often none).
 fn encode(path: &TreePath, entry: &Entry) -> Result<(Header, Vec<u8>)> {
-    if path.name().starts_with(b".wh.") {
-        return Err(Error::new(
-            Kind::Usage,
-            format!("`{path}` cannot be in an image: its name means a deletion there"),
-        ));
-    }
     let mut name = path.as_bytes().to_vec();
     if matches!(entry.node, Node::Directory) {
         name.extend_from_slice(if name.is_empty() { b"./" } else { b"/" });

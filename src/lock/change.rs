@@ -2,21 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use super::Pinned;
+use super::{Pinned, nix};
 
-/// One package, release or file that is not the same in both.
+/// One package, release, image or file that is not the same in both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// Name of the package or release, or path of the file.
+    /// Name of the package or release, reference of the image, or path of the file.
     pub name: String,
-    /// Version before (for files the digest, as for releases of the same version);
+    /// Version before (for images and files the digest, as for releases of the same version);
     /// none when it is new.
     pub before: Option<String>,
     /// Version after; none when it is gone.
     pub after: Option<String>,
 }
 
-/// The changes from `before` to `after`: packages, releases, files, each sorted by name.
+/// The changes from `before` to `after`: packages, releases, closures, images, files, each
+/// sorted by name.
 #[must_use]
 pub fn changes(before: Option<&Pinned>, after: &Pinned) -> Vec<Change> {
     let packages = compare(
@@ -39,17 +40,32 @@ pub fn changes(before: Option<&Pinned>, after: &Pinned) -> Vec<Change> {
             }
         }
     }
+    let closures = compare(
+        &before
+            .map(|before| nix::roots(&before.nix))
+            .unwrap_or_default(),
+        &nix::roots(&after.nix),
+    );
     let files = compare(
         &before.map(file_digests).unwrap_or_default(),
         &file_digests(after),
     );
-    packages.into_iter().chain(releases).chain(files).collect()
+    let images = compare(
+        &before.map(image_digests).unwrap_or_default(),
+        &image_digests(after),
+    );
+    let packages = packages.into_iter().chain(releases);
+    let packages = packages.chain(closures).chain(images);
+    packages.chain(files).collect()
 }
 
 fn package_versions(pinned: &Pinned) -> BTreeMap<String, String> {
     let packages = pinned.package.iter();
+    let packages = packages.map(|package| (&package.name, &package.version));
+    let of_base = pinned.base.iter().flat_map(|base| &base.packages);
     packages
-        .map(|package| (package.name.clone(), package.version.clone()))
+        .chain(of_base)
+        .map(|(name, version)| (name.clone(), version.clone()))
         .collect()
 }
 
@@ -63,6 +79,14 @@ fn release_versions(pinned: &Pinned) -> BTreeMap<String, String> {
 
 fn version(text: &str) -> Option<&str> {
     text.split_whitespace().next()
+}
+
+fn image_digests(pinned: &Pinned) -> BTreeMap<String, String> {
+    let base = pinned.base.iter().map(|base| &base.image);
+    let images = pinned.image.iter().chain(base);
+    images
+        .map(|image| (image.reference.clone(), image.digest.to_string()))
+        .collect()
 }
 
 fn file_digests(pinned: &Pinned) -> BTreeMap<String, String> {

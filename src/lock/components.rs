@@ -33,7 +33,8 @@ pub(super) fn components(
     Ok(pinned)
 }
 
-fn kept(keep: &Keep, name: &str) -> bool {
+/// Whether an input of this name stays as it is.
+pub(super) fn kept(keep: &Keep, name: &str) -> bool {
     match keep {
         Keep::Nothing => false,
         Keep::Everything => true,
@@ -53,7 +54,7 @@ fn one(
             Some(locked) if locked.source == Origin::Builtin => Ok(locked.clone()),
             _ => provider
                 .pin_builtin(architecture)
-                .map_err(|error| locate(error, profile, &[choice.section, "source"])),
+                .map_err(|error| locate(error, profile, &[choice.section, "source"], None)),
         };
     }
     let row = provider.releases.row(choice.name)?;
@@ -112,12 +113,13 @@ fn unknown(profile: &Profile, choice: &ReleaseChoice, lines: &[String]) -> Error
     ));
     match profile.place(&[section, "version"], None) {
         Some(place) => error.at(place),
-        None => locate(error, profile, &["kubernetes", "version"]),
+        None => locate(error, profile, &["kubernetes", "version"], None),
     }
 }
 
-fn locate(error: Error, profile: &Profile, keys: &[&str]) -> Error {
-    match profile.place(keys, None) {
+/// The error with its place in the profile, if it has none.
+pub(super) fn locate(error: Error, profile: &Profile, keys: &[&str], item: Option<&str>) -> Error {
+    match profile.place(keys, item) {
         Some(place) if error.place().is_none() => error.at(place),
         _ => error,
     }

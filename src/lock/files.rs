@@ -118,8 +118,11 @@ mod tests {
             selection: Digest::of(b""),
             source_date_epoch: 0,
             release: Vec::new(),
+            base: None,
             package: Vec::new(),
             component: Vec::new(),
+            nix: Vec::new(),
+            image: Vec::new(),
             file: local_files(&named).unwrap(),
         };
         verify_files(&store, &pinned, &named).unwrap();

@@ -6,9 +6,12 @@
 //! in it: archives are named by id, and where they are is the builder's affair.
 //! The format is described in `docs/formats/lock.md`.
 
+mod base;
 mod change;
 mod components;
 mod files;
+mod images;
+mod nix;
 mod outdated;
 mod resolve;
 
@@ -24,10 +27,14 @@ use crate::error::{Context, Error, Kind, Place, Result};
 use crate::layer::FORMAT;
 use crate::store;
 
+pub use crate::source::oci::PinnedImage;
 pub use crate::source::release::Component;
+pub use base::{named_base, pin_base, pinned_base};
 pub use change::{Change, changes};
 pub use files::{local_files, verify_files};
-pub use outdated::{Newer, outdated, outdated_releases};
+pub use images::{named_images, pin_images, pinned_images};
+pub use nix::{PinnedClosure, PinnedPath, closures, renewed};
+pub use outdated::{Newer, outdated, outdated_images, outdated_releases};
 pub use resolve::{Keep, Resolver, selection};
 
 /// Everything that a profile's builds read, by architecture.
@@ -53,15 +60,37 @@ pub struct Pinned {
     /// The signed releases that the packages were chosen from.
     #[serde(default)]
     pub release: Vec<Release>,
+    /// Somebody else's image, where the root is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<PinnedBase>,
     /// Every package, sorted by name.
     #[serde(default)]
     pub package: Vec<Package>,
     /// Every release that the profile takes, sorted by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub component: Vec<Component>,
+    /// Every closure that the profile takes, in its order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nix: Vec<PinnedClosure>,
+    /// Every image that the profile has its node carry, sorted by reference.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub image: Vec<PinnedImage>,
     /// Every local file that the profile names, sorted by path.
     #[serde(default)]
     pub file: Vec<PinnedFile>,
+}
+
+impl Pinned {
+    /// The version of a package of the root, by its name.
+    #[must_use]
+    pub fn version_of(&self, name: &str) -> Option<&str> {
+        let mut packages = self.package.iter();
+        if let Some(package) = packages.find(|package| package.name == name) {
+            return Some(&package.version);
+        }
+        let base = self.base.as_ref()?;
+        base.packages.get(name).map(String::as_str)
+    }
 }
 
 /// A signed release of an archive.
@@ -79,6 +108,22 @@ pub struct Release {
     /// Set when it was past its `Valid-Until` and that was accepted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub valid_until_ignored: bool,
+}
+
+/// Somebody else's image that is the root, and what it says it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PinnedBase {
+    /// The system's name for people, of its os-release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub os: Option<String>,
+    /// How many layers it has.
+    pub layers: usize,
+    /// The image.
+    pub image: PinnedImage,
+    /// Name to version of its packages, as its databases have them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub packages: BTreeMap<String, String>,
 }
 
 /// A Debian package.
@@ -214,6 +259,7 @@ mod tests {
                 digest: Digest::of(b"InRelease"),
                 valid_until_ignored: false,
             }],
+            base: None,
             package: vec![Package {
                 name: "base-files".into(),
                 version: "13.8".into(),
@@ -229,6 +275,14 @@ mod tests {
                 source: Origin::Release,
                 digest: Digest::of(b"kubelet"),
                 size: None,
+            }],
+            nix: Vec::new(),
+            image: vec![PinnedImage {
+                reference: "registry.example/app:1".into(),
+                source: Some("oci-archive:app.tar".into()),
+                digest: Digest::of(b"index"),
+                manifest: Digest::of(b"manifest"),
+                size: 1,
             }],
             file: Vec::new(),
         };

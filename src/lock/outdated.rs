@@ -1,27 +1,31 @@
-//! What the archives and the table of releases have newer than a lock.
+//! What archives, the table of releases and registries have newer than a lock.
 
-use super::{LOCAL, Pinned};
+use super::{LOCAL, Pinned, images};
 use crate::error::Result;
+use crate::profile::Profile;
 use crate::source::debian::choice::index::Universe;
+use crate::source::oci::Images;
 use crate::source::release::{Builtin, Origin, Releases};
 
-/// A package or release of which there is a newer version.
+/// A package, release or image of which there is a newer version.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Newer {
     /// False for versions of a security suite, so that these sort first.
     pub ordinary: bool,
-    /// The package's or release's name.
+    /// The package's or release's name, or the image's reference.
     pub name: String,
-    /// The version in the lock.
+    /// The version in the lock; of an image, the digest.
     pub locked: String,
     /// The version that would be chosen now.
     pub newest: String,
-    /// The suite that has it, or [`RELEASES`].
+    /// The suite that has it, or [`RELEASES`], or [`IMAGES`].
     pub suite: String,
 }
 
 /// Where newer releases are.
 pub const RELEASES: &str = "releases";
+/// Where newer images are.
+pub const IMAGES: &str = "images";
 
 /// Every locked package whose candidate in `universe` is another version,
 /// those of security suites first, then by name.
@@ -75,4 +79,25 @@ pub fn outdated_releases(
         }
     }
     Ok(found)
+}
+
+/// Every locked image whose name leads to another one now.
+///
+/// # Errors
+/// When a registry cannot be asked, or a layout or archive cannot be read.
+pub fn outdated_images(
+    provider: &Images<'_>,
+    profile: &Profile,
+    architecture: &str,
+    pinned: &Pinned,
+) -> Result<Vec<Newer>> {
+    let moved = images::moved(provider, profile, architecture, pinned)?;
+    let newer = moved.into_iter().map(|[name, locked, newest]| Newer {
+        ordinary: true,
+        name,
+        locked,
+        newest,
+        suite: IMAGES.to_owned(),
+    });
+    Ok(newer.collect())
 }

@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{LOCAL, Lock, Package, Pinned, Release, components, files};
+use super::{LOCAL, Lock, Package, Pinned, Release, components, files, images, nix, pin_base};
 use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Result};
 use crate::profile::value::LocalFile;
@@ -20,6 +20,8 @@ use crate::source::debian::choice::package::Package as Candidate;
 use crate::source::debian::choice::solve::{self, Request};
 use crate::source::debian::root::deb::Deb;
 use crate::source::fetch::{Download, Fetcher};
+use crate::source::nix::StoreRoot;
+use crate::source::oci::Images;
 use crate::source::release::Provider;
 use crate::store::Store;
 
@@ -34,6 +36,9 @@ pub enum Keep {
     AllBut(Vec<String>),
 }
 
+/// Releases, and when each was made.
+type Releases = Vec<(Release, Timestamp)>;
+
 /// Resolves profiles against archives.
 pub struct Resolver<'a> {
     /// The store, for indices and packages.
@@ -46,6 +51,10 @@ pub struct Resolver<'a> {
     pub mirrors: &'a Mirrors,
     /// Where releases are.
     pub releases: &'a Provider<'a>,
+    /// Where the Nix store is.
+    pub nix_root: &'a StoreRoot,
+    /// Where images are.
+    pub images: &'a Images<'a>,
     /// Keyring files that replace the host's.
     pub keyring: &'a [PathBuf],
     /// Whether releases past their `Valid-Until` are accepted.
@@ -66,9 +75,42 @@ impl Resolver<'_> {
         before: Option<&Pinned>,
         keep: &Keep,
     ) -> Result<Pinned> {
-        let debian = debian(profile)?;
         let locked = before.map_or(&[][..], |before| &before.component);
         let component = components::components(self.releases, profile, architecture, locked, keep)?;
+        let locked = before.map_or(&[][..], |before| &before.image);
+        let image = images::pin_images(self.images, profile, architecture, locked, keep)?;
+        let base = pin_base(self.images, profile, architecture, before, keep)?;
+        // Where another image or closures are the root, no archive is asked.
+        let (package, release) = match &profile.debian {
+            None if base.is_some() || !profile.nix.is_empty() => {
+                known(before, keep)?;
+                (Vec::new(), Vec::new())
+            }
+            _ => self.packages(profile, architecture, before, keep)?,
+        };
+        let created = base.as_ref().map(|(_, created)| *created);
+        Ok(Pinned {
+            selection: selection(profile, architecture),
+            source_date_epoch: created.unwrap_or_else(|| epoch(&release)),
+            release: release.into_iter().map(|(release, _)| release).collect(),
+            base: base.map(|(base, _)| base),
+            package,
+            component,
+            image,
+            nix: nix::closures(self.nix_root, profile, architecture)?,
+            file: files::local_files(&profile.local_files())?,
+        })
+    }
+
+    /// Chooses the packages of `profile`, from these releases.
+    fn packages(
+        &self,
+        profile: &Profile,
+        architecture: &str,
+        before: Option<&Pinned>,
+        keep: &Keep,
+    ) -> Result<(Vec<Package>, Releases)> {
+        let debian = debian(profile)?;
         let (mut universe, release) = self.universe(profile, architecture)?;
         let locals = self.add_local_packages(&mut universe, debian)?;
         if let Some(before) = before {
@@ -85,25 +127,14 @@ impl Resolver<'_> {
             .map(|candidate| pin(candidate, &locals))
             .collect::<Result<Vec<_>>>()?;
         package.sort_by(|a, b| (&a.name, &a.architecture).cmp(&(&b.name, &b.architecture)));
-        Ok(Pinned {
-            selection: selection(profile, architecture),
-            source_date_epoch: epoch(&release),
-            release: release.into_iter().map(|(release, _)| release).collect(),
-            package,
-            component,
-            file: files::local_files(&profile.local_files())?,
-        })
+        Ok((package, release))
     }
 
     /// Everything that the profile's archives hold for `architecture`, and their releases.
     ///
     /// # Errors
     /// What fetching and verifying releases and indices fails with.
-    pub fn universe(
-        &self,
-        profile: &Profile,
-        architecture: &str,
-    ) -> Result<(Universe, Vec<(Release, Timestamp)>)> {
+    pub fn universe(&self, profile: &Profile, architecture: &str) -> Result<(Universe, Releases)> {
         let debian = debian(profile)?;
         let mut universe = Universe::new(architecture);
         let mut releases = Vec::new();
@@ -324,19 +355,46 @@ fn released<'a>(
         )
     };
     let locked: BTreeSet<&str> = before.package.iter().map(|one| one.name.as_str()).collect();
-    let component = |name: &str| before.component.iter().any(|one| one.name == name);
-    let names = names.iter().filter(|name| !component(name));
+    let other = |name: &str| {
+        let component = before.component.iter().any(|one| one.name == name);
+        component || before.image.iter().any(|one| one.reference == name)
+    };
+    let names = names.iter().filter(|name| !other(name));
     if let Some(unknown) = names.clone().find(|name| !locked.contains(name.as_str())) {
-        return Err(
-            Error::new(Kind::Usage, format!("`{unknown}` is not in the lock"))
-                .hint("`nodelith lock --update` without names renews everything"),
-        );
+        return Err(not_in_lock(unknown));
     }
     let sources: BTreeSet<String> = names.map(|name| source(name)).collect();
     Ok(locked
         .into_iter()
         .filter(|name| sources.contains(&source(name)))
         .collect())
+}
+
+/// Refuses names to be renewed that a lock without packages does not have.
+fn known(before: Option<&Pinned>, keep: &Keep) -> Result<()> {
+    let Keep::AllBut(names) = keep else {
+        return Ok(());
+    };
+    let has = |name: &String| {
+        before.is_some_and(|before| {
+            let mut images = before.image.iter();
+            before.component.iter().any(|one| one.name == *name)
+                || images.any(|one| one.reference == *name)
+                || before
+                    .base
+                    .as_ref()
+                    .is_some_and(|base| base.image.reference == *name)
+        })
+    };
+    match names.iter().find(|name| !has(name)) {
+        None => Ok(()),
+        Some(unknown) => Err(not_in_lock(unknown)),
+    }
+}
+
+fn not_in_lock(name: &str) -> Error {
+    Error::new(Kind::Usage, format!("`{name}` is not in the lock"))
+        .hint("`nodelith lock --update` without names renews everything")
 }
 
 /// Digest of the fields that choose a profile's inputs.
@@ -359,7 +417,7 @@ fn debian(profile: &Profile) -> Result<&DebianSettings> {
     profile.debian.as_ref().ok_or_else(|| {
         let error = Error::new(
             Kind::Usage,
-            "the profile has no `[debian]`, and no other source is built yet",
+            "the profile has no `[debian]`, which packages would come from",
         );
         error.hint("say which suite: [debian] suite = \"trixie\"")
     })

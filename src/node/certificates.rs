@@ -23,7 +23,10 @@ pub(super) fn configure(draft: &mut Draft<'_>) -> Result<()> {
         let message = "the node has no certificate bundle to add authorities to";
         return Err(draft
             .refuse(message, &["certificates", "authorities"], "")
-            .hint("add `ca-certificates` to the packages"));
+            .hint(match draft.profile.base_image {
+                Some(_) => "no program of a base image is run: add the authorities to the base",
+                None => "add `ca-certificates` to the packages",
+            }));
     };
     let mut bundle = bundle.to_owned();
     let mut known: BTreeSet<Vec<u8>> = der::certificates(&bundle)

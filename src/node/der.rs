@@ -40,9 +40,23 @@ pub(super) fn certificates(text: &str) -> Result<Vec<Vec<u8>>, String> {
 
 /// A certificate in PEM form, 64 characters to the line.
 pub(super) fn pem(der: &[u8]) -> String {
+    let body = to_base64(der);
+    let mut text = "-----BEGIN CERTIFICATE-----\n".to_owned();
+    let mut rest = &body[..];
+    while !rest.is_empty() {
+        let (line, after) = rest.split_at(rest.len().min(64));
+        text += line;
+        text.push('\n');
+        rest = after;
+    }
+    text + "-----END CERTIFICATE-----\n"
+}
+
+/// Bytes in Base64 (RFC 4648, section 4), on one line.
+pub(super) fn to_base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut body = String::new();
-    for chunk in der.chunks(3) {
+    for chunk in bytes.chunks(3) {
         let bits = (0..3).fold(0_u32, |bits, at| {
             bits << 8 | u32::from(chunk.get(at).copied().unwrap_or(0))
         });
@@ -55,15 +69,7 @@ pub(super) fn pem(der: &[u8]) -> String {
             }
         }
     }
-    let mut text = "-----BEGIN CERTIFICATE-----\n".to_owned();
-    let mut rest = &body[..];
-    while !rest.is_empty() {
-        let (line, after) = rest.split_at(rest.len().min(64));
-        text += line;
-        text.push('\n');
-        rest = after;
-    }
-    text + "-----END CERTIFICATE-----\n"
+    body
 }
 
 fn base64(text: &str) -> Option<Vec<u8>> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{COMPONENT, Configuration, LocalFiles, RootFacts};
 use crate::error::{Error, Kind};
 use crate::profile::Profile;
-use crate::tree::{Content, Entry, FIXED_TIME, Node};
+use crate::tree::{Content, Entry, FIXED_TIME, Node, TreePath};
 
 /// What every part of the configuration reads, and what it adds to.
 pub(super) struct Draft<'a> {
@@ -63,6 +63,11 @@ impl<'a> Draft<'a> {
     /// Tells a person something that does not stop the build.
     pub(super) fn warn(&mut self, message: impl Into<String>) {
         self.result.warnings.insert(message.into());
+    }
+
+    /// Says what the pause image is made from.
+    pub(super) fn stand_in(&mut self, from: &str) {
+        self.result.stand_in = Some(from.to_owned());
     }
 
     /// A generated file, readable by all.
@@ -129,6 +134,28 @@ impl<'a> Draft<'a> {
     pub(super) fn remove(&mut self, path: &str) {
         self.result.entries.remove(path.as_bytes());
         self.result.removed.insert(path.into());
+    }
+
+    /// Takes out those entries of the configuration for which `other` gives something
+    /// else that makes them, by where each comes to be in the root.
+    pub(super) fn exchange<T>(
+        &mut self,
+        mut other: impl FnMut(&TreePath, &Entry) -> Option<T>,
+    ) -> BTreeMap<TreePath, T> {
+        let mut exchanged = BTreeMap::new();
+        let (facts, gone) = (self.facts, &self.result.removed);
+        self.result.entries.retain(|path, entry| {
+            let place = facts.place(&path.to_string(), gone);
+            let place = place.unwrap_or_else(|| path.clone());
+            match other(&place, entry) {
+                Some(one) => {
+                    exchanged.insert(place, one);
+                    false
+                }
+                None => true,
+            }
+        });
+        exchanged
     }
 
     /// What the configuration itself has at a path.

@@ -1,7 +1,8 @@
 //! What node configuration has to know of the root.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::source::base::OS_RELEASE_FOLDER;
 use crate::tree::{Node, Tree, TreePath};
 
 /// Folders of systemd units, the one that wins first.
@@ -12,7 +13,7 @@ pub(super) const UNIT_FOLDERS: [&str; 3] = [
 ];
 
 /// Files whose text is needed.
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "etc/passwd",
     "etc/group",
     "etc/shadow",
@@ -20,6 +21,7 @@ const FILES: [&str; 9] = [
     "etc/subuid",
     "etc/subgid",
     "etc/login.defs",
+    "etc/os-release",
     "etc/ssl/certs/ca-certificates.crt",
     "usr/lib/os-release",
 ];
@@ -34,6 +36,7 @@ pub fn wanted(path: &[u8]) -> bool {
     FILES.iter().any(|file| file.as_bytes() == path)
         || UNIT_FOLDERS.iter().any(|folder| within(folder))
         || within("etc/skel")
+        || within(OS_RELEASE_FOLDER)
 }
 
 /// A root as node configuration sees it: its paths, and the texts of those that
@@ -58,6 +61,21 @@ impl<'a> RootFacts<'a> {
             .entries
             .get(path.as_bytes())
             .map(|entry| &entry.node)
+    }
+
+    /// Where what is put at a path comes to be, links in its folders followed, but for
+    /// those that are `gone`; its last part is kept.
+    #[must_use]
+    pub fn place(&self, path: &str, gone: &BTreeSet<TreePath>) -> Option<TreePath> {
+        self.tree
+            .place(&TreePath::from(path.trim_matches('/')), gone)
+    }
+
+    /// Where a path leads, all links followed; none if nothing is there.
+    #[must_use]
+    pub fn resolve(&self, path: &str) -> Option<String> {
+        let found = self.tree.resolve(&TreePath::from(path))?;
+        Some(found.to_string())
     }
 
     /// Permission bits and owner of what is at a path.
@@ -87,6 +105,14 @@ impl<'a> RootFacts<'a> {
                 ))
             })
             .filter_map(|(name, node)| Some((name?, node)))
+    }
+
+    /// Whether it is the root of an image that bootc installs and updates.
+    #[must_use]
+    pub fn is_bootc(&self) -> bool {
+        ["usr/lib/bootc", "usr/lib/ostree/prepare-root.conf"]
+            .iter()
+            .any(|path| self.node(path).is_some())
     }
 
     /// The versions of the kernels that the root has.

@@ -106,7 +106,7 @@ fn place(draft: &Draft<'_>, path: &str) -> String {
         Some((first, rest)) => (first, rest),
         None => return path.to_owned(),
     };
-    match draft.facts.node(first) {
+    match draft.node(first) {
         Some(Node::Symlink(target)) => {
             let target = String::from_utf8_lossy(target.as_bytes()).into_owned();
             format!("{}/{rest}", target.trim_matches('/'))

@@ -11,6 +11,8 @@
 //! Where systemd reads a folder below /usr/lib as well as one below /etc, ours
 //! goes below /usr/lib, which no kept state of a node can shadow.
 
+mod base;
+mod bootc;
 mod certificates;
 mod cni;
 mod components;
@@ -40,6 +42,7 @@ use crate::tree::{Content, Entry, Tree, TreePath};
 pub use components::{Components, Program, ProgramFile};
 use draft::Draft;
 pub use facts::RootFacts;
+pub use images::{imported, untagged};
 
 /// The component of every entry that a profile makes.
 pub const COMPONENT: &str = "configuration";
@@ -57,21 +60,51 @@ pub struct Configuration {
     pub removed: BTreeSet<TreePath>,
     /// What was set, by name, for people who compare two images.
     pub settings: BTreeMap<String, String>,
+    /// What the pause image in the node is made from, if it is a stand-in.
+    pub stand_in: Option<String>,
     /// What a person should know, though the node can be made.
     pub warnings: BTreeSet<String>,
 }
 
-/// An image that a node carries, as an OCI archive.
+/// An image as an OCI archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Archive {
     /// The archive's length in bytes.
     pub size: u64,
     /// Where its bytes are.
     pub content: Content,
-    /// The digest of the image's manifest.
+    /// The digest that its references lead to: a manifest's, or an index's.
     pub manifest: Digest,
     /// What it is made from, if it only stands in for the image of that name.
     pub stand_in: Option<String>,
+}
+
+/// An image that a node carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Carried {
+    /// A short name, its archive's.
+    pub name: String,
+    /// The component that its archive is.
+    pub component: String,
+    /// The names that containerd shall know it by, one or more.
+    pub references: Vec<String>,
+    /// Its archive, without what it shares with others.
+    pub archive: Archive,
+    /// What it shares with others.
+    pub shared: Vec<SharedPart>,
+}
+
+/// Blobs that several images have: what stands before the archive of each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedPart {
+    /// A short name.
+    pub name: String,
+    /// The component that it is.
+    pub component: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Where its bytes are.
+    pub content: Content,
 }
 
 /// Where the local files of a profile are read, and the images that its node carries.
@@ -88,11 +121,16 @@ pub trait LocalFiles {
     /// When it cannot be read, or is not what the lock says.
     fn read(&self, file: &LocalFile) -> Result<Vec<u8>>;
 
-    /// The archive of the image with this full reference.
+    /// The archive of an image with this full reference that is made from the root.
     ///
     /// # Errors
     /// When there is none, or it cannot be made.
     fn archive(&self, reference: &str) -> Result<Archive>;
+
+    /// The images that the profile names.
+    fn images(&self) -> Vec<Carried> {
+        Vec::new()
+    }
 }
 
 /// Local files as they are on disk, held against nothing.
@@ -164,6 +202,7 @@ pub fn configure(
 ) -> Result<Configuration> {
     let mut draft = Draft::new(profile, facts, local);
     draft.set("architecture", architecture);
+    base::configure(&mut draft)?;
     system::configure(&mut draft);
     let accounts = users::configure(&mut draft)?;
     certificates::configure(&mut draft)?;
@@ -176,8 +215,11 @@ pub fn configure(
     kubelet::configure(&mut draft, components)?;
     images::configure(&mut draft, components)?;
     files::configure(&mut draft, &accounts)?;
+    // What the root and the profile do not bring.
+    containerd::hosts(&mut draft, components);
     // Last: units may have been given as files.
     units::configure(&mut draft)?;
+    bootc::configure(&mut draft);
     Ok(draft.finish())
 }
 

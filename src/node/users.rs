@@ -33,12 +33,14 @@ pub(super) struct Accounts {
 impl Accounts {
     /// A user's number, by name or number.
     pub(super) fn user(&self, name: &str) -> Option<u32> {
-        name.parse().ok().or_else(|| self.users.get(name).copied())
+        let known = || self.users.get(name).copied().or_else(|| root(name));
+        name.parse().ok().or_else(known)
     }
 
     /// A group's number, by name or number.
     pub(super) fn group(&self, name: &str) -> Option<u32> {
-        name.parse().ok().or_else(|| self.groups.get(name).copied())
+        let known = || self.groups.get(name).copied().or_else(|| root(name));
+        name.parse().ok().or_else(known)
     }
 
     pub(super) fn nearest_user(&self, name: &str) -> Option<&str> {
@@ -48,6 +50,11 @@ impl Accounts {
     pub(super) fn nearest_group(&self, name: &str) -> Option<&str> {
         nearest(name, self.groups.keys().map(String::as_str))
     }
+}
+
+/// The number of root, whether or not a file of accounts has it.
+fn root(name: &str) -> Option<u32> {
+    (name == "root").then_some(0)
 }
 
 /// A file of lines with fields between colons. What we do not understand stays.

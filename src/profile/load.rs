@@ -95,6 +95,9 @@ impl Loader {
         for local in file.local_files() {
             local.settle(prefix, &self.folder);
         }
+        for source in file.image_sources() {
+            source.settle(prefix, &self.folder);
+        }
         check::removals(&file, &self.merged, &document)?;
         self.merged.merge(file);
         self.read.push((canonical, document));

@@ -18,11 +18,12 @@ mod model;
 mod releases;
 pub mod schema;
 pub mod value;
-mod waiting;
 
 #[cfg(test)]
 mod tests;
 
 pub use releases::ReleaseChoice;
 
-pub use model::{DebianSettings, ExcludeSettings, ImageSettings, KubernetesSettings, Profile};
+pub use model::{
+    BaseImageSettings, DebianSettings, ExcludeSettings, ImageSettings, KubernetesSettings, Profile,
+};

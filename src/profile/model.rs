@@ -9,10 +9,12 @@ use serde_json::{Value, json};
 use super::document::Document;
 use super::file::{
     Architecture, Authority, BaseImage, Cni, Compression, Containerd, Crictl, Debian, File, Kernel,
-    Kubelet, Locales, Modules, Pause, Preload, ProfileFile, Proxy, ReleaseSource, Repository, Role,
-    Runc, Units, User,
+    Kubelet, Locales, Modules, NixClosure, Pause, Preload, ProfileFile, Proxy, ReleaseSource,
+    Repository, Role, Runc, Units, User,
 };
-use super::value::{LocalFile, PackageChoice, Scalar, SysctlKey};
+use super::value::{
+    AbsolutePath, ImageDigest, ImageSource, LocalFile, PackageChoice, Scalar, SysctlKey,
+};
 use crate::error::{Error, Kind, Place, Result};
 
 /// What is wanted, complete. Serialises to the same JSON on every machine:
@@ -35,7 +37,7 @@ pub struct Profile {
     /// The root from a Debian archive; excludes `base_image`.
     pub debian: Option<DebianSettings>,
     /// The root from somebody else's image; excludes `debian`.
-    pub base_image: Option<BaseImage>,
+    pub base_image: Option<BaseImageSettings>,
     /// The kernel and its command line.
     pub kernel: Kernel,
     /// The container runtime.
@@ -66,6 +68,9 @@ pub struct Profile {
     pub proxy: Proxy,
     /// Container images that the node carries.
     pub images: Vec<Preload>,
+    /// Closures of Nix; without `debian` and `base_image`, they are the root.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub nix: Vec<NixClosure>,
     /// The files that were read, the most specific first.
     #[serde(skip)]
     documents: Vec<Document>,
@@ -133,6 +138,18 @@ pub struct DebianSettings {
     pub keyring: Option<LocalFile>,
     /// Further repositories.
     pub repositories: Vec<Repository>,
+}
+
+/// Somebody else's image as the root, complete.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct BaseImageSettings {
+    /// Where it is.
+    pub reference: ImageSource,
+    /// The digest that it must have.
+    pub digest: Option<ImageDigest>,
+    /// Paths of it that the node does not have.
+    pub remove: Vec<AbsolutePath>,
 }
 
 /// What is left out of packages, complete.
@@ -244,7 +261,9 @@ impl Profile {
         let registries = self.containerd.registries.values();
         let mut selection = json!({
             "debian": debian,
-            "base-image": self.base_image,
+            "base-image": self.base_image.as_ref().map(|image| {
+                json!({"reference": image.reference, "digest": image.digest})
+            }),
             "kubernetes": self.kubernetes.version,
             "containerd": [json!(self.containerd.source), json!(self.containerd.version)],
             "runc": [json!(self.runc.source), json!(self.runc.version)],
@@ -261,6 +280,13 @@ impl Profile {
         // Only where there are any, so that locks without them stay as they are.
         if !releases.is_empty() {
             selection["releases"] = releases.iter().map(|one| one.name).collect();
+        }
+        if !self.nix.is_empty() {
+            let inputs = self
+                .nix
+                .iter()
+                .map(|one| json!([one.name, one.path, one.graph]));
+            selection["nix"] = inputs.collect();
         }
         selection
     }
@@ -332,7 +358,11 @@ impl Profile {
                 role: kubernetes.role.unwrap_or_default(),
             },
             debian,
-            base_image: file.base.and_then(|base| base.image),
+            base_image: file
+                .base
+                .and_then(|base| base.image)
+                .map(|image| complete_base_image(image, &documents))
+                .transpose()?,
             kernel: file.kernel.unwrap_or_default(),
             containerd: file.containerd.unwrap_or_default(),
             runc: file.runc.unwrap_or_default(),
@@ -348,6 +378,7 @@ impl Profile {
             authorities: file.certificates.unwrap_or_default().authorities,
             proxy: file.proxy.unwrap_or_default(),
             images: file.images,
+            nix: file.nix,
             documents,
         })
     }
@@ -403,6 +434,22 @@ fn complete_debian(debian: Debian, documents: &[Document]) -> Result<DebianSetti
             .collect(),
         keyring: debian.keyring,
         repositories: debian.repository,
+    })
+}
+
+fn complete_base_image(image: BaseImage, documents: &[Document]) -> Result<BaseImageSettings> {
+    let reference = image.reference.ok_or_else(|| {
+        let error = Error::new(Kind::Usage, "`[base.image]` names no image")
+            .hint("for example: reference = \"registry.example/node-base:9\"");
+        match place(documents, &["base", "image"], None) {
+            Some(place) => error.at(place),
+            None => error,
+        }
+    })?;
+    Ok(BaseImageSettings {
+        reference,
+        digest: image.digest,
+        remove: image.remove,
     })
 }
 

@@ -334,7 +334,7 @@ fn contradictions() {
     assert_snapshot!(refused(&[("p.toml", HEAD)]), @r#"
         the profile says of nothing that a root could come from
         p.toml:1:8: "node"
-        hint: add `[debian]` with a suite, or extend a profile that has one
+        hint: add `[debian]` with a suite or `[base.image]` with a reference, or extend a profile that has one
         "#);
     assert_snapshot!(refused(&[("p.toml", "[debian]\nsuite = \"sid\"\n")]), @r#"
         the profile has no `name`

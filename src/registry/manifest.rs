@@ -235,7 +235,10 @@ struct Shape {
 /// A document's media type. What the server says and what the document says must be
 /// one, and it must not be image and index at once: else one client would see the
 /// one and another the other (CVE-2021-41190).
-fn media_type_of(said: Option<&str>, bytes: &[u8]) -> Result<String> {
+///
+/// # Errors
+/// [`Kind::Verify`] when it is no such document.
+pub fn media_type_of(said: Option<&str>, bytes: &[u8]) -> Result<String> {
     let invalid = |why: &str| Error::new(Kind::Verify, format!("not a valid manifest: {why}"));
     let shape: Shape =
         serde_json::from_slice(bytes).map_err(|error| invalid(&error.to_string()))?;

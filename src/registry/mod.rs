@@ -19,6 +19,7 @@
 //! download     a blob into the store, from the first place that gives it
 //! push, pull   an image whole
 //! referrers    what refers to a manifest, and adding to it
+//! artifact     things of ours that are no images, by tags
 //! ```
 //!
 //! Everything that arrives is verified against its digest and size before it is
@@ -26,6 +27,7 @@
 //! that it names, and nowhere else: not to where it redirects, into no message, no
 //! file.
 
+mod artifact;
 mod challenge;
 mod credentials;
 mod download;
@@ -52,7 +54,9 @@ use crate::http;
 use crate::report::Report;
 use crate::store::Store;
 
+pub use artifact::Tagged;
 use host::Host;
+pub use manifest::media_type_of;
 pub use pull::{Pulled, Wanted};
 pub use push::{BlobState, Pushed, PushedBlob};
 pub use reference::Reference;

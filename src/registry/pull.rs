@@ -28,7 +28,9 @@ pub struct Wanted {
 /// What was pulled; all of it is in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pulled {
-    /// What the reference names: an image, an index, or the images that were chosen from it.
+    /// What the reference names: an image or an index.
+    pub top: Descriptor,
+    /// The same, or the images that were chosen from it.
     pub images: Vec<Descriptor>,
     /// Indexes and manifests.
     pub documents: Vec<Descriptor>,
@@ -76,6 +78,7 @@ impl Registries {
         let (top, place) = runtime.block_on(first(&places, reference))?;
         // Who had the manifest is likely to have the rest.
         places.swap(0, place);
+        let index = top.clone();
         let (images, documents) = runtime.block_on(walk(&places, top, wanted))?;
         let mut blobs: Vec<Descriptor> = Vec::new();
         for document in &documents {
@@ -88,7 +91,7 @@ impl Registries {
             }
         }
         let blobs = self.fetch(&Arc::from(places), blobs, reference)?;
-        for document in &documents {
+        for document in documents.iter().chain([&index]) {
             self.0.store.put(&document.bytes)?;
         }
         // Indexes may say what is not so of what they name.
@@ -104,6 +107,7 @@ impl Registries {
             .map(|document| document.descriptor)
             .collect();
         Ok(Pulled {
+            top: index.descriptor,
             images,
             documents,
             blobs,
@@ -111,7 +115,7 @@ impl Registries {
     }
 
     /// Blobs into the store, several at once.
-    fn fetch(
+    pub(super) fn fetch(
         &self,
         places: &Arc<[Repository]>,
         blobs: Vec<Descriptor>,

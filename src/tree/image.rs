@@ -8,9 +8,9 @@
 mod contents;
 mod merge;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
@@ -27,6 +27,8 @@ use crate::layer::untar;
 /// The greatest number of members, and bytes of names and attributes, in one layer.
 const MOST_MEMBERS: usize = 4 << 20;
 const MOST_BYTES: usize = 1 << 30;
+/// How much is read of a file that has several names that are wanted, in bytes.
+const MOST_SHARED: u64 = 256 << 20;
 
 /// The tree of an image, with what its files hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,6 +67,15 @@ pub struct Outline {
     pub files: BTreeMap<TreePath, Place>,
 }
 
+/// How much a layer holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// Bytes of its uncompressed tar.
+    pub size: u64,
+    /// Members other than directories.
+    pub members: u64,
+}
+
 /// What one layer does to what is below it.
 #[derive(Debug, Clone, Default)]
 pub struct Changes {
@@ -75,6 +86,8 @@ pub struct Changes {
     /// What it brings, in its order: the number of the member, and of files the
     /// digest of their content if it was asked for.
     pub brought: Vec<(usize, TreePath, Entry, Option<Digest>)>,
+    /// How much it is, if it was read to its end.
+    pub extent: Extent,
 }
 
 /// Reads all layers of an image and merges them.
@@ -95,21 +108,124 @@ pub fn read_outline(image: &Image) -> Result<Outline> {
     merge_outline(read_layers(image, &|_, _, _, _| Ok(None))?)
 }
 
-/// Looks into a file of an image while it is read: its place, name, entry and
-/// content, of which it reads what it wants.
-pub type Look<'a> =
-    dyn Fn(Place, &TreePath, &Entry, &mut (dyn Read + Send)) -> Result<()> + Sync + 'a;
-
-/// As [`read_outline`], and has `look` look into every regular file of every layer,
-/// those of lower layers that others hide included.
+/// As [`read_outline`], with what is taken of the regular files that nothing hides,
+/// under each of a file's names that is wanted, and how much each layer holds.
 ///
 /// # Errors
-/// As of [`read`], and what `look` fails with.
-pub fn read_looking(image: &Image, look: &Look<'_>) -> Result<Outline> {
-    let look = |place: Place, path: &TreePath, entry: &Entry, content: &mut (dyn Read + Send)| {
-        look(place, path, entry, content).map(|()| None)
+/// As of [`read`], and what taking fails with.
+pub fn read_taking<T: Send>(image: &Image, taker: &Taker<'_, T>) -> Result<Taken<T>> {
+    let taken: Mutex<BTreeMap<Place, (TreePath, Option<T>)>> = Mutex::default();
+    let layers = read_layers(image, &|place, path, entry, content| {
+        if let Node::File { size, .. } = entry.node
+            && (taker.wants)(path, size)
+        {
+            let one = (taker.take)(path, size, content)?;
+            let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
+            taken.insert(place, (path.clone(), one));
+        }
+        Ok(None)
+    })?;
+    let extents = layers.iter().map(|changes| changes.extent).collect();
+    let outline = merge_outline(layers)?;
+    let mut taken = taken.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let (mut seen, mut settled) = (BTreeMap::new(), BTreeSet::new());
+    for (path, place) in &outline.files {
+        // Only what was taken under the name that the file has in the end counts.
+        if let Some((name, one)) = taken.remove(place)
+            && name == *path
+        {
+            seen.extend(one.map(|one| (name, one)));
+            settled.insert(path);
+        }
+    }
+    seen.extend(take_renamed(image, taker, &outline, &settled)?);
+    Ok(Taken {
+        seen,
+        tree: outline.tree,
+        extents,
+    })
+}
+
+/// Says what of regular files is wanted, by name and size, and takes it.
+pub struct Taker<'a, T> {
+    /// Whether a file is to be looked into.
+    pub wants: &'a (dyn Fn(&TreePath, u64) -> bool + Sync),
+    /// Takes what it wants of its content.
+    pub take: &'a TakeContent<'a, T>,
+}
+
+/// Takes of a file's content, by its name and size.
+pub type TakeContent<'a, T> =
+    dyn Fn(&TreePath, u64, &mut (dyn Read + Send)) -> Result<Option<T>> + Sync + 'a;
+
+/// What is taken of files under names other than the one under which their bytes stand
+/// in a layer: hard links, and what links to directories lead elsewhere. (In images made
+/// by ostree all files are hard links to its objects.)
+fn take_renamed<T: Send>(
+    image: &Image,
+    taker: &Taker<'_, T>,
+    outline: &Outline,
+    settled: &BTreeSet<&TreePath>,
+) -> Result<BTreeMap<TreePath, T>> {
+    let entries = &outline.tree.entries;
+    let size = |path: &TreePath| match entries.get(path).map(|entry| &entry.node) {
+        Some(Node::File { size, .. }) => Some(*size),
+        _ => None,
     };
-    merge_outline(read_layers(image, &look)?)
+    let mut names: BTreeMap<&TreePath, Vec<(&TreePath, u64)>> = BTreeMap::new();
+    for (path, entry) in entries {
+        let file = match &entry.node {
+            Node::Hardlink(target) => target,
+            Node::File { .. } if !settled.contains(path) => path,
+            _ => continue,
+        };
+        if let Some(size) = size(file)
+            && (taker.wants)(path, size)
+        {
+            names.entry(file).or_default().push((path, size));
+        }
+    }
+    let places = names.keys().filter_map(|target| {
+        let place = outline.files.get(*target)?;
+        Some(((*target).clone(), *place))
+    });
+    let seen: Mutex<BTreeMap<TreePath, T>> = Mutex::default();
+    read_contents(image, &places.collect(), &|target, content| {
+        let names = names.get(target).map(Vec::as_slice).unwrap_or_default();
+        let [(first, size), ..] = names else {
+            return Ok(());
+        };
+        let give = |path: &TreePath, content: &mut (dyn Read + Send)| -> Result<()> {
+            if let Some(one) = (taker.take)(path, *size, content)? {
+                let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+                seen.insert(path.clone(), one);
+            }
+            Ok(())
+        };
+        if names.len() == 1 {
+            return give(first, content);
+        }
+        let mut bytes = Vec::new();
+        let limited = &mut content.take(MOST_SHARED);
+        limited
+            .read_to_end(&mut bytes)
+            .map_err(|error| reading(&error))?;
+        names
+            .iter()
+            .try_for_each(|(path, _)| give(path, &mut &bytes[..]))
+    })?;
+    Ok(seen.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// What was read of an image.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Taken<T> {
+    /// As in [`Outline`].
+    pub tree: Tree,
+    /// What was taken of files, by path.
+    pub seen: BTreeMap<TreePath, T>,
+    /// How much each layer holds.
+    pub extents: Vec<Extent>,
 }
 
 /// What becomes of a file's content: its digest, if that is wanted.
@@ -122,8 +238,13 @@ fn read_layers(image: &Image, take: &Taking<'_>) -> Result<Vec<Changes>> {
         .map(|(number, layer)| {
             let read = || {
                 let mut reader = open(image, layer)?;
-                let changes = changes(&mut reader, &component(layer, number), number, take)?;
-                reader.drain()?;
+                let mut changes = changes(&mut reader, &component(layer, number), number, take)?;
+                let brought = changes.brought.iter();
+                let members = brought.filter(|(.., entry, _)| entry.node != Node::Directory);
+                changes.extent = Extent {
+                    members: members.count() as u64,
+                    size: reader.drain()?.length(),
+                };
                 Ok(changes)
             };
             read().map_err(|error| in_layer(image, layer, error))

@@ -7,6 +7,7 @@
 
 pub mod compare;
 pub mod edit;
+mod follow;
 pub mod image;
 mod path;
 pub mod scan;
@@ -85,6 +86,13 @@ pub enum Content {
     Inline(Arc<[u8]>),
     /// A file on disk (a root being scanned, a local file).
     Disk(PathBuf),
+    /// A file on disk that was read before, and must still have this digest.
+    Verified {
+        /// Where it is.
+        path: PathBuf,
+        /// What it must be.
+        digest: crate::digest::Digest,
+    },
     /// A blob of the store.
     Blob(crate::digest::Digest),
     /// The file of the same path in a layer of the store, by the layer's digest.

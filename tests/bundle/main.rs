@@ -13,6 +13,7 @@ mod common;
 #[expect(dead_code, reason = "each test program uses its own part of this")]
 mod sample;
 
+mod disk;
 mod erofs;
 mod export;
 mod failures;
@@ -22,4 +23,5 @@ mod judge;
 mod large;
 mod memory;
 mod same_root;
+mod uki;
 mod verity;

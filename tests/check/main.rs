@@ -3,12 +3,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod bootc;
 mod builds;
 #[path = "../common/mod.rs"]
 mod common;
 mod fixtures;
 mod hostile;
 mod judges;
+mod preloaded;
 mod scene;
 mod targets;
 mod traps;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nodelith::check::check;
 use nodelith::check::rule::Severity;
-use nodelith::check::subject::Subject;
+use nodelith::check::subject::{ImageName, Subject};
 use nodelith::compat::Version;
 use nodelith::tree::{Content, Entry, Node, TreePath};
 
@@ -74,7 +74,6 @@ impl Scene {
         self
     }
 
-    #[expect(dead_code, reason = "for further cases")]
     pub fn link(self, path: &str, target: &str) -> Self {
         self.entry(path, Node::Symlink(target.into()), 0o777)
     }
@@ -91,6 +90,18 @@ impl Scene {
             parent = folder.parent();
         }
         self.0.tree.entries.insert(path, entry(node, mode));
+        self
+    }
+
+    /// An archive of images, and what is in it: names and digests.
+    pub fn archive(mut self, path: &str, images: &[(&str, &str)]) -> Self {
+        let content = Content::Inline([].into());
+        self = self.entry(path, Node::File { size: 0, content }, 0o644);
+        let images = images.iter().map(|(name, digest)| ImageName {
+            name: (*name).to_owned(),
+            digest: Some((*digest).to_owned()),
+        });
+        self.0.images.insert(path.into(), images.collect());
         self
     }
 

@@ -245,3 +245,13 @@ fn what_cannot_be_read_is_said() {
         2,
     );
 }
+
+/// Pods are given copies of files of the root.
+#[test]
+fn a_root_without_a_hosts_file() {
+    let root = || super::scene::root().config("version = 2\n");
+    assert!(root().finds("ND-NODE-017"));
+    assert!(!root().file("etc/hosts", "").finds("ND-NODE-017"));
+    let loose = super::scene::scene().config("version = 2\n");
+    assert!(!loose.finds("ND-NODE-017"));
+}

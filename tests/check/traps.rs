@@ -334,6 +334,23 @@ fn t15_systemd_cgroup() {
             .containerd("1.6.20")
             .config(&config.replace("true", "false"))],
     );
+    // Others that belong to the same runtime.
+    for key in [
+        "containerd.no_pivot = true",
+        "containerd.runtimes.runc.runtime_engine = \"/usr/bin/other\"",
+        "containerd.runtimes.runc.runtime_root = \"/run/other\"",
+    ] {
+        let with = |kind: &str| {
+            scene().containerd("1.7.24").config(&two(&format!(
+                "containerd.runtimes.runc.runtime_type = \"{kind}\"\n{key}\n"
+            )))
+        };
+        trap(
+            "ND-CRI-009",
+            &with("io.containerd.runc.v2"),
+            &[with("io.containerd.runtime.v1.linux")],
+        );
+    }
     // Gone in 2.0.
     let gone = scene().containerd("2.0.0").config(&config);
     assert!(

@@ -10,6 +10,7 @@
 //! ```text
 //! FOLDER/etc      config.toml, crictl.yaml     seen inside as /test/etc
 //! FOLDER/log      containerd.log, registry.log              /test/log
+//! FOLDER/upper    what is laid over the root
 //! FOLDER/state    /var/lib/containerd (it must not be on an overlay)
 //! ```
 
@@ -53,6 +54,18 @@ impl Suite {
         }
     }
 
+    /// The whole version of its containerd.
+    pub fn version(self) -> String {
+        let mut program = Command::new("chroot");
+        program
+            .arg(self.root())
+            .args(["/usr/bin/containerd", "--version"]);
+        let said = String::from_utf8(run(&mut program)).unwrap();
+        // containerd MODULE VERSION, and what a distribution adds to it.
+        let version = said.split_whitespace().nth(2).unwrap();
+        version.split(['~', '+']).next().unwrap().to_owned()
+    }
+
     /// A configuration with which pods run on this machine.
     pub fn config(self) -> String {
         let (version, runtime, images, pause, cni) = match self {
@@ -92,8 +105,24 @@ impl Suite {
         )
     }
 
+    /// The profile of its root. Sections that need no other packages can follow it.
+    pub fn profile(self) -> String {
+        format!(
+            "name = \"containerd\"\narchitecture = \"amd64\"\n[debian]\nsuite = \"{}\"\npackages = \
+             [\"busybox-static\", \"catatonit\", \"containerd\", \"containernetworking-plugins\"]\n\
+             exclude = {{ documentation = true, man-pages = true, locales = true }}\n",
+            self.name()
+        )
+    }
+
+    /// The lock of that profile.
+    pub fn lock(self) -> PathBuf {
+        let root = self.root();
+        root.ancestors().nth(2).unwrap().join("lock.toml")
+    }
+
     /// The suite's root, built once.
-    fn root(self) -> PathBuf {
+    pub fn root(self) -> PathBuf {
         static BUILDING: Mutex<()> = Mutex::new(());
         let _one = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = scratch().join("containerd").join(self.name());
@@ -103,13 +132,7 @@ impl Suite {
         }
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
-        let text = format!(
-            "name = \"containerd\"\narchitecture = \"amd64\"\n[debian]\nsuite = \"{}\"\npackages = \
-             [\"busybox-static\", \"catatonit\", \"containerd\", \"containernetworking-plugins\"]\n\
-             exclude = {{ documentation = true, man-pages = true, locales = true }}\n",
-            self.name()
-        );
-        let profile = profile(&folder, &text);
+        let profile = profile(&folder, &self.profile());
         let mut build = nodelith();
         build
             .args(["build", "--ignore-valid-until", "--output", "image"])
@@ -157,6 +180,23 @@ impl Daemon {
     /// # Errors
     /// Its log, when it ends instead.
     pub fn start(suite: Suite, config: &str) -> Result<Self, String> {
+        let path = "/test/etc/config.toml";
+        Self::begin(suite, path, |folder| {
+            fs::write(folder.join("test/etc/config.toml"), config).unwrap();
+        })
+    }
+
+    /// Starts a node's containerd: `lay` puts the node's files into a folder that is
+    /// laid over the root, /etc/containerd/config.toml among them.
+    ///
+    /// # Errors
+    /// Its log, when it ends instead.
+    pub fn over(suite: Suite, lay: impl FnOnce(&Path)) -> Result<Self, String> {
+        let path = "/etc/containerd/config.toml";
+        Self::begin(suite, path, |folder| lay(&folder.join("upper")))
+    }
+
+    fn begin(suite: Suite, config: &str, prepare: impl FnOnce(&Path)) -> Result<Self, String> {
         let root = suite.root();
         clear();
         let folder = tempfile::Builder::new()
@@ -170,7 +210,7 @@ impl Daemon {
             fs::create_dir_all(folder.join(name)).unwrap();
         }
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
-        fs::write(folder.join("test/etc/config.toml"), config).unwrap();
+        prepare(&folder);
         let log = File::create(folder.join("test/log/containerd.log")).unwrap();
         let child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "unshare", "--kill-child"])
@@ -179,6 +219,7 @@ impl Daemon {
             .args(["sh", "-euc", include_str!("containerd.sh"), "containerd"])
             .arg(&root)
             .arg(&folder)
+            .arg(config)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -227,6 +268,14 @@ impl Daemon {
         format!("/{}", cgroup(&self.folder))
     }
 
+    /// containerd's socket, from outside.
+    pub fn socket(&self) -> PathBuf {
+        PathBuf::from(format!(
+            "/proc/{}/root/run/containerd/containerd.sock",
+            self.init
+        ))
+    }
+
     /// A file in /test, which other files may stand in folders of.
     pub fn write(&self, path: &str, content: impl AsRef<[u8]>) {
         let path = self.test().join(path);
@@ -260,7 +309,11 @@ impl Daemon {
     pub fn crictl(&self) -> Command {
         let program = self.test().join("crictl");
         if !program.exists() {
-            fs::copy(env!("CARGO_BIN_EXE_nodelith-crictl"), &program).unwrap();
+            // By another process: what is open for writing here, a child that another
+            // thread starts has open too, and then it cannot be run.
+            run(Command::new("cp")
+                .arg(env!("CARGO_BIN_EXE_nodelith-crictl"))
+                .arg(&program));
         }
         self.inside("/test/crictl")
     }

@@ -1,4 +1,5 @@
-# Run by sh as the first process of new namespaces: $1 is the root, $2 the folder.
+# Run by sh as the first process of new namespaces: $1 is the root, $2 the folder,
+# $3 the configuration.
 root=$2/root
 mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$root"
 mount -t proc proc "$root/proc"
@@ -12,4 +13,4 @@ mount --bind "$2/state" "$root/var/lib/containerd"
 ip link set lo up
 : >"$root/etc/resolv.conf"
 : >"$root/etc/hosts"
-exec chroot "$root" /bin/sh -c 'containerd --config /test/etc/config.toml & wait $!'
+exec chroot "$root" /bin/sh -c 'containerd --config "$0" & wait $!' "$3"

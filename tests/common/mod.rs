@@ -3,6 +3,7 @@
 #![expect(dead_code, reason = "each test program uses its own part of this")]
 
 pub mod containerd;
+pub mod image;
 pub mod mirror;
 mod skip;
 

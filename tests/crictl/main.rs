@@ -9,7 +9,6 @@
 mod common;
 
 mod containers;
-mod image;
 mod images;
 mod node;
 mod offline;

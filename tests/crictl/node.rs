@@ -3,8 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::common::containerd::{Daemon, PAUSE, Suite};
-use crate::common::{self, run, scratch};
-use crate::image;
+use crate::common::{self, image, run, scratch};
 
 pub const SOCKET: &str = "/run/containerd/containerd.sock";
 /// The image that containers are made from.

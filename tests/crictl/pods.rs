@@ -23,6 +23,21 @@ pub fn runtime(node: &Node) {
     );
     assert_eq!(lines[3], "RuntimeApiVersion:  v1");
 
+    match minor {
+        "2.1" => {
+            let told = node.says(&["runtime-config"]);
+            assert_eq!(told, "cgroup driver:   CGROUPFS\n");
+        }
+        // Before 2.0 it tells its kubelet nothing.
+        _ => {
+            let said = node.fails(&["runtime-config"]);
+            assert!(
+                said.contains("call RuntimeConfig RPC: rpc error: code = Unimplemented"),
+                "{said}"
+            );
+        }
+    }
+
     let info = node.json(&["info"]);
     let conditions = info["status"]["conditions"].as_array().unwrap();
     for kind in ["RuntimeReady", "NetworkReady"] {

@@ -81,7 +81,7 @@ fn an_empty_profile() {
     let scene = Scene::new("");
     assert_snapshot!(scene.failing(2, &mut scene.nodelith(&["build", "node.toml"])), @r"
     error: the profile says of nothing that a root could come from
-    hint: add `[debian]` with a suite, or extend a profile that has one
+    hint: add `[debian]` with a suite or `[base.image]` with a reference, or extend a profile that has one
     ");
 }
 

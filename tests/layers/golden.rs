@@ -64,6 +64,7 @@ fn the_format_number_stands_for_these_bytes() {
         labels: BTreeMap::from([("b".into(), "2".into()), ("a".into(), "1".into())]),
         annotations: BTreeMap::from([("z".into(), "26".into()), ("c".into(), "3".into())]),
         run: Run::Init,
+        base: None,
     };
     let built = assemble(&store, &spec, &layers).unwrap();
     found.push(("manifest", built.manifest.digest.to_string()));

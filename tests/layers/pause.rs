@@ -146,8 +146,9 @@ fn a_shared_blob_stands_once() {
     let (folder, store) = sample::store();
     let tree = sample::tree();
     let one = built(&store, &tree, "amd64", Compression::ZSTD);
-    let images = [("r.example/a:1", &one), ("r.example/b:1", &one)];
-    let (digest, _) = archive::write(&store, &images).unwrap();
+    let images = ["r.example/a:1", "r.example/b:1"].map(|name| (name, &one.manifest));
+    let blobs: Vec<_> = one.blobs().chain(one.blobs()).collect();
+    let (digest, _) = archive::write(&store, &images, &blobs).unwrap();
     let path = folder.path().join("both.tar");
     fs::copy(store.blob_path(&digest), &path).unwrap();
     let listed = run("tar", &["-tf", path.to_str().unwrap()]);

@@ -373,6 +373,16 @@ fn a_machine_that_does_not_stop_or_not_cleanly() {
     )];
     assert_eq!(failing(&machine), wanted);
 
+    // The device that the root is on stays to the end; any other must go.
+    let left = "systemd-shutdown[1]: Unable to finalize remaining DM devices, ignoring.";
+    for (device, clean) in [("/dev/dm-0", true), ("/dev/vda", false)] {
+        let place = "{\"target\": \"/\", ";
+        let mut machine =
+            boot(&good().replace(place, &format!("{place}\"source\": \"{device}\", ")));
+        machine.outcome.console += &format!("{left}\r\n");
+        assert_eq!(failing(&machine).is_empty(), clean, "{device}");
+    }
+
     let mut machine = boot("=== BEGIN info\n");
     machine.outcome.ended = false;
     assert!(!machine.is_whole());

@@ -6,7 +6,7 @@ mod runtime;
 mod versions;
 
 use self::imports::{higher_drop_in, mixed_versions, relative_imports, replaced, strays};
-use self::keys::{systemd_cgroup_key, types, unknown_keys};
+use self::keys::{keys_of_the_old_runtime, types, unknown_keys};
 use self::runtime::{
     all_devices, cdi, default_runtime, deprecated, local_pull, needed_plugins, no_file, nri,
     old_kernel, removed_runtimes, required, snapshotter, streaming, streaming_tls,
@@ -128,15 +128,17 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         id: "ND-CRI-009",
         severity: Severity::Error,
-        title: "`systemd_cgroup` with a runc shim",
-        why: "The key belongs to a runtime that is gone. With runc's shims the CRI plug-in of 1.3 to \
-              1.7 fails to load.",
-        fix: "set `SystemdCgroup = true` in the runtime's `options` instead",
+        title: "a key of an old runtime with a runc shim",
+        why: "`systemd_cgroup`, `no_pivot`, `runtime_engine` and `runtime_root` belong to the runtime \
+              `io.containerd.runtime.v1.linux`. With runc's shims the CRI plug-in of 1.3 to 1.7 fails \
+              to load: the first two count for the default runtime, the others for their own.",
+        fix: "set `SystemdCgroup`, `NoPivotRoot`, `BinaryName` or `Root` in the runtime's `options` \
+              instead",
         sources: &[
             "trap T15",
             "containerd v1.7.34: pkg/cri/config/config.go (ValidatePluginConfig)",
         ],
-        check: systemd_cgroup_key,
+        check: keys_of_the_old_runtime,
     },
     Rule {
         id: "ND-CRI-010",

@@ -13,10 +13,15 @@ pub(super) const RULES: &[Rule] = &[
         id: "ND-CTL-001",
         severity: Severity::Error,
         title: "a key of crictl.yaml that this crictl refuses",
-        why: "crictl 1.19 and later do not run with a key that they do not know: whatever is \
-              debugged with it on the node fails.",
+        why: "crictl 1.19 and later take no file that has a key which they do not know. With `-c` or \
+              CRI_CONFIG_FILE they do not run; /etc/crictl.yaml is passed over as a whole and without \
+              a word, so that its endpoints and timeout do not count: crictl tries the sockets of all \
+              runtimes.",
         fix: "take the key out",
-        sources: &["trap T25", "cri-tools v1.36.0: pkg/common/file.go"],
+        sources: &[
+            "trap T25",
+            "cri-tools v1.36.0: pkg/common/file.go, cmd/crictl/main.go",
+        ],
         check: keys,
     },
     Rule {
@@ -42,8 +47,9 @@ pub(super) const RULES: &[Rule] = &[
         id: "ND-CTL-004",
         severity: Severity::Error,
         title: "crictl.yaml cannot be read",
-        why: "crictl does not run with a file that is not YAML, or has values of the wrong type: \
-              `timeout` is a whole number of seconds.",
+        why: "crictl takes no file that is not YAML, or has values of the wrong type: `timeout` is a \
+              whole number of seconds. With `-c` or CRI_CONFIG_FILE it does not run; /etc/crictl.yaml \
+              is passed over without a word.",
         fix: "correct the file",
         sources: &["cri-tools v1.36.0: pkg/common/file.go"],
         check: broken,

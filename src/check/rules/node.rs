@@ -150,6 +150,17 @@ pub(super) const RULES: &[Rule] = &[
         check: resolver,
     },
     Rule {
+        id: "ND-NODE-017",
+        severity: Severity::Error,
+        title: "there is no /etc/hosts",
+        why: "containerd copies it for every pod; without it the node is ready, and every pod fails: \
+              `open /etc/hosts: no such file or directory`. Debian's containerd brings it up to trixie \
+              alone, by the package netbase.",
+        fix: "make the file, or install netbase",
+        sources: &["seen with containerd 1.6.20, 1.7.24 and 2.1.9"],
+        check: hosts,
+    },
+    Rule {
         id: "ND-NODE-015",
         severity: Severity::Error,
         title: "containerd's unit kills the containers",
@@ -517,6 +528,15 @@ fn resolver(facts: &Facts<'_>, found: &mut Found<'_>) {
         found.at_path(
             "etc/resolv.conf",
             "it is not there, and kubelet is told no other",
+        );
+    }
+}
+
+fn hosts(facts: &Facts<'_>, found: &mut Found<'_>) {
+    if facts.subject.whole && facts.containerd.present && !facts.subject.names("etc/hosts") {
+        found.at_path(
+            "etc/hosts",
+            "it is not there, and every pod is given a copy",
         );
     }
 }

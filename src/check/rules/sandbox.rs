@@ -5,6 +5,7 @@ use crate::check::document::Node;
 use crate::check::facts::Facts;
 use crate::check::rule::{Found, Severity};
 use crate::compat::{containerd, kubernetes};
+use crate::node::imported;
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -196,15 +197,17 @@ fn preloaded(facts: &Facts<'_>, found: &mut Found<'_>) {
     let images = &facts.subject.images;
     let Some(image) = image(facts) else { return };
     let plain = image.split('@').next().unwrap_or_default();
-    let mut names = images.values().flatten();
-    if images.is_empty() || names.any(|name| *name == image || name == plain) {
+    // With a digest, containerd leaves the tag out.
+    let short = imported(&image);
+    let mut names = images.values().flatten().map(|image| &image.name);
+    if images.is_empty() || names.any(|name| [&*image, plain, &short].contains(&&**name)) {
         return;
     }
     let list: Vec<_> = images
         .values()
         .flatten()
         .take(4)
-        .map(|name| format!("`{name}`"))
+        .map(|image| format!("`{}`", image.name))
         .collect();
     let list = match list.is_empty() {
         true => "none has a name".to_owned(),

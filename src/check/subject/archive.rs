@@ -14,6 +14,7 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::image::source::reading;
 use crate::layer::compress::decompress;
 use crate::layer::untar;
+use crate::tree::Node;
 use crate::tree::image::{self, merge_outline};
 
 /// The most members of one archive.
@@ -74,7 +75,9 @@ fn read_tar(path: &Path) -> Result<Subject> {
             return Err(Error::new(Kind::Verify, "it has too many members"));
         }
         entry.component = Arc::clone(&component);
-        if let Some(one) = look(&name, &entry, &mut tar).map_err(|error| reading(&error))? {
+        if let Node::File { size: length, .. } = entry.node
+            && let Some(one) = look(&name, length, &mut tar).map_err(|error| reading(&error))?
+        {
             bytes += size(&one);
             if !is_full(bytes) {
                 seen.insert(member, one);

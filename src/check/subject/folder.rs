@@ -64,8 +64,8 @@ pub fn read(root: &Path) -> Result<Subject> {
                 waiting.push(path.clone());
             }
             let entry = entry(node, &metadata, &component);
-            if matches!(entry.node, Node::File { .. }) {
-                match open(&found.path()).and_then(|mut file| look(&path, &entry, &mut file)) {
+            if let Node::File { size: length, .. } = entry.node {
+                match open(&found.path()).and_then(|mut file| look(&path, length, &mut file)) {
                     Ok(Some(one)) => {
                         bytes += size(&one);
                         if !is_full(bytes) {

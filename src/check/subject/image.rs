@@ -1,14 +1,13 @@
 //! A subject from an OCI image.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::look::look;
-use super::{Seen, Subject};
+use super::{Seen, Subject, look};
 use crate::error::Result;
 use crate::image::read::Image;
 use crate::image::source::reading;
-use crate::tree::image::{Place, read_looking};
+use crate::tree::image::{Taker, read_taking};
 
 /// What is seen in layers may come to this much, in bytes; the rest is not kept.
 const MOST_SEEN: usize = 96 << 20;
@@ -18,28 +17,25 @@ const MOST_SEEN: usize = 96 << 20;
 /// # Errors
 /// When a layer cannot be read.
 pub fn read(image: &Image) -> Result<Subject> {
-    // By where it is: of what layers hide, nothing is a finding.
-    let seen: Mutex<(usize, BTreeMap<Place, Seen>)> = Mutex::default();
-    let mut read = read_looking(image, &|place, path, entry, reader| {
-        if let Some(one) = look(path, entry, reader).map_err(|error| reading(&error))?
-            && let Ok(mut seen) = seen.lock()
-        {
-            seen.0 += size(&one);
-            if seen.0 <= MOST_SEEN {
-                seen.1.insert(place, one);
-            }
-        }
-        Ok(())
-    })?;
-    let (bytes, mut seen) = seen.into_inner().unwrap_or_default();
+    // Of what layers hide, nothing is a finding.
+    let bytes = AtomicUsize::new(0);
+    let taker = Taker {
+        wants: &|path, size| look::wants(path.as_bytes(), size),
+        take: &|path, size, reader| {
+            let seen = look::look(path, size, reader).map_err(|error| reading(&error))?;
+            Ok(seen.filter(|one| {
+                let one = self::size(one);
+                bytes.fetch_add(one, Ordering::Relaxed) + one <= MOST_SEEN
+            }))
+        },
+    };
+    let read = read_taking(image, &taker)?;
     let mut subject = Subject::new(&image.reference, true);
-    for (path, place) in &read.files {
-        if let Some(one) = seen.remove(place) {
-            subject.add(path.clone(), one);
-        }
+    for (path, one) in read.seen {
+        subject.add(path, one);
     }
-    subject.tree = std::mem::take(&mut read.tree);
-    subject.limit(bytes);
+    subject.tree = read.tree;
+    subject.limit(bytes.into_inner());
     subject.labels = labels(image);
     let created = image.config.created().as_deref();
     subject.epoch = created
@@ -65,12 +61,12 @@ impl Subject {
 /// About how much memory it takes.
 pub(super) fn size(seen: &Seen) -> usize {
     match seen {
-        Seen::Text(text) | Seen::Dpkg(text) | Seen::Unread(text) => text.len(),
+        Seen::Text(text) | Seen::Unread(text) => text.len(),
         Seen::Packages(packages) => packages
             .iter()
             .map(|(name, version)| name.len() + version.len())
             .sum(),
-        Seen::Images(names) => names.iter().map(String::len).sum(),
+        Seen::Images(names) => names.iter().map(|image| image.name.len() + 80).sum(),
         Seen::Program(_) | Seen::Secret(_) => 64,
     }
 }

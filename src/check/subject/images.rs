@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::io::Read;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
@@ -36,6 +36,7 @@ struct Index {
 
 #[derive(Deserialize)]
 struct Manifest {
+    digest: Option<String>,
     #[serde(default)]
     annotations: std::collections::BTreeMap<String, String>,
 }
@@ -47,12 +48,21 @@ pub(super) fn is_archive(path: &[u8]) -> bool {
     archive && memchr::memmem::find(path, b"images/").is_some()
 }
 
+/// A name in an archive, and what it leads to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ImageName {
+    /// The full name.
+    pub name: String,
+    /// The digest, in layouts.
+    pub digest: Option<String>,
+}
+
 /// Full names of the images, sorted.
-pub(super) fn names(reader: &mut (dyn Read + Send)) -> Result<Vec<String>, String> {
+pub(super) fn names(reader: &mut (dyn Read + Send)) -> Result<Vec<ImageName>, String> {
     members(reader).map_err(|error| error.message())
 }
 
-fn members(reader: &mut (dyn Read + Send)) -> Result<Vec<String>> {
+fn members(reader: &mut (dyn Read + Send)) -> Result<Vec<ImageName>> {
     let plain = decompress(reader).map_err(|error| reading(&error))?;
     let mut tar = untar::Reader::new(plain, Digest::of(b""));
     let mut found = BTreeSet::new();
@@ -76,12 +86,15 @@ fn members(reader: &mut (dyn Read + Send)) -> Result<Vec<String>> {
             .map_err(|error| reading(&error))?;
         if listed == b"manifest.json" {
             let saved: Vec<Saved> = json(&bytes)?;
-            found.extend(saved.into_iter().filter_map(|one| one.tags).flatten());
+            let tags = saved.into_iter().filter_map(|one| one.tags).flatten();
+            found.extend(tags.map(|name| ImageName { name, digest: None }));
         } else {
             let index: Index = json(&bytes)?;
             for manifest in index.manifests {
                 let full = NAMES.iter().find_map(|key| manifest.annotations.get(*key));
-                found.extend(full.filter(|name| name.contains('/')).cloned());
+                let full = full.filter(|name| name.contains('/')).cloned();
+                let digest = manifest.digest;
+                found.extend(full.map(|name| ImageName { name, digest }));
             }
         }
     }

@@ -3,30 +3,31 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
+use serde::{Deserialize, Serialize};
+
+use super::images::ImageName;
 use super::program::BuildInfo;
-use super::{images, program, rpm};
-use crate::tree::{Entry, Node, TreePath};
+use super::{images, program};
+use crate::source::base::packages::{self, Database, LONGEST as LONGEST_DATABASE};
+use crate::tree::TreePath;
 
 /// The longest configuration file that is kept, in bytes.
 const LONGEST_TEXT: u64 = 256 << 10;
-/// The longest database of packages that is read.
-const LONGEST_DATABASE: u64 = 64 << 20;
 /// The longest file that is searched for secrets.
 const LONGEST_SECRET: u64 = 64 << 10;
 
 /// What was seen in a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Seen {
     /// Its text.
     Text(String),
-    /// Its text, which is dpkg's database.
-    Dpkg(String),
     /// Names and versions of packages.
     Packages(BTreeMap<String, String>),
     /// What Go's linker left in it.
     Program(BuildInfo),
     /// The names of the container images in it.
-    Images(Vec<String>),
+    Images(Vec<ImageName>),
     /// It holds a secret.
     Secret(Secret),
     /// It should have been looked into and could not be.
@@ -34,7 +35,8 @@ pub enum Seen {
 }
 
 /// Sorts of secrets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Secret {
     /// A private key.
     PrivateKey,
@@ -42,37 +44,29 @@ pub enum Secret {
     Token,
 }
 
-/// Looks at a file of the node. What it reads of `reader` is up to it.
+/// Looks at a regular file of the node. What it reads of `reader` is up to it.
 ///
 /// # Errors
 /// When reading fails.
 pub fn look(
     path: &TreePath,
-    entry: &Entry,
+    size: u64,
     reader: &mut (dyn Read + Send),
 ) -> io::Result<Option<Seen>> {
-    let Node::File { size, .. } = entry.node else {
-        return Ok(None);
-    };
-    let bytes = path.as_bytes();
-    Ok(match sort(bytes, size) {
+    Ok(match sort(path.as_bytes(), size) {
         Sort::Nothing => None,
         Sort::Text => {
             let text = lossy(reader)?;
             Some(Seen::Text(text))
         }
-        Sort::Dpkg => Some(Seen::Dpkg(lossy(reader)?)),
-        Sort::Rpm => {
-            let mut database = Vec::new();
-            reader.take(LONGEST_DATABASE).read_to_end(&mut database)?;
-            Some(match rpm::packages(&database) {
+        Sort::Database(database) => {
+            let mut bytes = Vec::new();
+            reader.take(LONGEST_DATABASE).read_to_end(&mut bytes)?;
+            Some(match packages::installed(database, &bytes) {
                 Ok(packages) => Seen::Packages(packages),
                 Err(why) => Seen::Unread(why),
             })
         }
-        Sort::OtherDatabase => Some(Seen::Unread(
-            "a database of packages in a form that is not read".into(),
-        )),
         Sort::Program => program::read(reader)?.map(Seen::Program),
         Sort::Images => Some(match images::names(reader) {
             Ok(names) => Seen::Images(names),
@@ -82,12 +76,17 @@ pub fn look(
     })
 }
 
+/// Whether there is anything to look for in a regular file.
+#[must_use]
+pub fn wants(path: &[u8], size: u64) -> bool {
+    sort(path, size) != Sort::Nothing
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sort {
     Nothing,
     Text,
-    Dpkg,
-    Rpm,
-    OtherDatabase,
+    Database(Database),
     Program,
     Images,
     Secret,
@@ -128,7 +127,7 @@ const TEXTS: [&str; 20] = [
 ];
 
 /// Folders of which all that is small is read.
-const FOLDERS: [&str; 26] = [
+const FOLDERS: [&str; 28] = [
     "boot/loader/entries",
     "etc/cmdline.d",
     "etc/cni",
@@ -148,9 +147,11 @@ const FOLDERS: [&str; 26] = [
     "usr/lib/containerd",
     "usr/lib/kubernetes",
     "usr/lib/modules-load.d",
+    "usr/lib/ostree",
     "usr/lib/sysctl.d",
     "usr/lib/systemd/system",
     "usr/lib/systemd/system.conf.d",
+    "usr/lib/sysusers.d",
     "usr/lib/tmpfiles.d",
     "usr/local/lib/systemd/system",
     "usr/share/containerd",
@@ -196,19 +197,10 @@ const NAMES: [&[u8]; 6] = [
 
 fn sort(path: &[u8], size: u64) -> Sort {
     let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
-    match path {
-        b"var/lib/dpkg/status" if size <= LONGEST_DATABASE => return Sort::Dpkg,
-        b"var/lib/rpm/rpmdb.sqlite" | b"usr/lib/sysimage/rpm/rpmdb.sqlite"
-            if size <= LONGEST_DATABASE =>
-        {
-            return Sort::Rpm;
-        }
-        b"var/lib/rpm/Packages"
-        | b"var/lib/rpm/Packages.db"
-        | b"usr/lib/sysimage/rpm/Packages.db"
-        | b"usr/lib/sysimage/rpm/Packages"
-        | b"lib/apk/db/installed" => return Sort::OtherDatabase,
-        _ => {}
+    if let Some(database) = packages::database(path)
+        && (size <= LONGEST_DATABASE || database == Database::Other)
+    {
+        return Sort::Database(database);
     }
     let program = PROGRAMS.iter().any(|program| program.as_bytes() == name);
     if program && size > LONGEST_TEXT && !within(path, "usr/share") {

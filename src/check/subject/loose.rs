@@ -24,6 +24,8 @@ pub struct Files {
     pub kubelet: Option<PathBuf>,
     /// crictl.yaml.
     pub crictl: Option<PathBuf>,
+    /// Docker's daemon.json.
+    pub docker: Option<PathBuf>,
 }
 
 impl Files {
@@ -42,6 +44,7 @@ impl Files {
             (&self.containerd, "etc/containerd/config.toml"),
             (&self.kubelet, "var/lib/kubelet/config.yaml"),
             (&self.crictl, "etc/crictl.yaml"),
+            (&self.docker, "etc/docker/daemon.json"),
         ];
         for (file, path) in named {
             if let Some(file) = file {

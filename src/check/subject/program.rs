@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use memchr::memmem::Finder;
+use serde::{Deserialize, Serialize};
 
 use crate::compat::Version;
 
@@ -22,7 +23,8 @@ const LONGEST: usize = 256 << 10;
 const PIECE: usize = 256 << 10;
 
 /// What a program says of its build.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct BuildInfo {
     /// The version of Go.
     pub go: String,

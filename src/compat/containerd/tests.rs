@@ -250,7 +250,7 @@ fn keys_are_read_or_passed_over() {
             format!("{cri}/systemd_cgroup"),
             "1.7.24",
             2,
-            "read as cri-systemd-cgroup",
+            "deprecated since 1.3.0",
         ),
         (
             format!("{cri}/systemd_cgroup"),

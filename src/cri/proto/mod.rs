@@ -46,6 +46,7 @@ macro_rules! calls {
 calls! { "RuntimeService":
     "Version" VersionRequest => VersionResponse;
     "Status" StatusRequest => StatusResponse;
+    "RuntimeConfig" RuntimeConfigRequest => RuntimeConfigResponse;
     "RunPodSandbox" RunPodSandboxRequest => RunPodSandboxResponse;
     "StopPodSandbox" StopPodSandboxRequest => ();
     "RemovePodSandbox" RemovePodSandboxRequest => ();

@@ -88,3 +88,27 @@ pub struct RuntimeFeatures {
     #[prost(bool, tag = "3")]
     pub mount_options: bool,
 }
+
+#[derive(Clone, PartialEq, Message)]
+pub struct RuntimeConfigRequest {}
+
+/// What a kubelet should set up as the runtime has it.
+#[derive(Clone, PartialEq, Message)]
+pub struct RuntimeConfigResponse {
+    #[prost(message, optional, tag = "1")]
+    pub linux: Option<LinuxRuntimeConfiguration>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct LinuxRuntimeConfiguration {
+    #[prost(enumeration = "CgroupDriver", tag = "1")]
+    pub cgroup_driver: i32,
+}
+
+/// Who makes the cgroups of pods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, prost::Enumeration)]
+#[repr(i32)]
+pub enum CgroupDriver {
+    Systemd = 0,
+    Cgroupfs = 1,
+}

@@ -54,6 +54,25 @@ fn absent(draft: &Draft<'_>) -> Result<()> {
         .hint("set `source = \"package\"` in `[containerd]`, or take the settings out"))
 }
 
+/// /etc/hosts, as Debian's netbase makes it.
+const HOSTS: &str = "\
+127.0.0.1\tlocalhost
+::1\t\tlocalhost ip6-localhost ip6-loopback
+ff02::1\t\tip6-allnodes
+ff02::2\t\tip6-allrouters
+";
+
+/// containerd copies /etc/hosts for every pod, and runs none where it is not there:
+/// since Debian 14 containerd does not depend on the package that makes it.
+pub(super) fn hosts(draft: &mut Draft<'_>, components: &Components) {
+    const PATH: &str = "etc/hosts";
+    let mut files = draft.profile.files.iter();
+    let said = files.any(|file| file.path.trim_start_matches('/') == PATH);
+    if components.containerd.is_some() && !said && draft.facts.node(PATH).is_none() {
+        draft.text(PATH, HOSTS);
+    }
+}
+
 /// The full reference of the sandbox image: the profile's, else what the
 /// Kubernetes minor expects, else containerd's own.
 pub(super) fn sandbox_image(

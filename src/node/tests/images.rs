@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use super::{configured, refused, shown};
 use crate::digest::Digest;
 use crate::error::Result;
-use crate::node::{Archive, LocalFiles, OnDisk};
+use crate::node::{Archive, LocalFiles, OnDisk, imported};
 use crate::profile::value::LocalFile;
 use crate::tree::Content;
 
@@ -75,9 +75,9 @@ fn each_containerd_imports_its_own_way() {
         let mut lines = made.lines().filter(|line| line.contains("images import"));
         lines.next().unwrap().trim().to_owned()
     };
-    let plain = "images import --snapshotter overlayfs";
-    assert_eq!(command("1.6.20~ds1", ""), format!("{plain} \"$1\""));
-    assert_eq!(command("2.1.9", ""), format!("{plain} --local \"$1\""));
+    let plain = "cat -- \"$@\" \"$archive\" | images import --snapshotter overlayfs";
+    assert_eq!(command("1.6.20~ds1", ""), format!("{plain} -"));
+    assert_eq!(command("2.1.9", ""), format!("{plain} --local -"));
     let other = PRELOAD.replace("[pause]", "snapshotter = \"native\"\n[pause]");
     let other = made(&other, "2.3.4", &[SYSTEMD]);
     assert!(
@@ -142,6 +142,7 @@ fn preloads_that_cannot_be() {
         the pause image is made from catatonit, and the packages have no `/usr/bin/catatonit`
         9:11: true
         hint: add `catatonit` to `packages` in `[debian]`, or set `preload = false`
+        hint: or take it from its registry: name `registry.k8s.io/pause:3.8` in `[[images]]`
         "#);
     assert_snapshot!(refused("[pause]\npreload = true\n", &[CATATONIT]), @r#"
         there is nothing to preload the pause image into: containerd is not in the node
@@ -154,7 +155,7 @@ fn preloads_that_cannot_be() {
     assert_snapshot!(refused(&rest, &[containerd, CATATONIT]), @r#"
         no image that is made here can have the digest of `r.example/pause:3.10@sha256:0000000000000000000000000000000000000000000000000000000000000000`
         9:9: "r.example/pause:3.10@sha256:0000000000000000000000000000000000000000000000000000000000000000"
-        hint: take the digest out, or set `preload = false`
+        hint: name the image in `[[images]]` too, take the digest out, or set `preload = false`
         "#);
     let rest = format!(
         "{PRELOAD}[[files]]\npath = \"/usr/share/nodelith/images/pause.tar\"\ntext = \"x\"\n"
@@ -191,4 +192,15 @@ fn the_sandbox_image_has_one_setting() {
     let same = extra.replace("native", "overlayfs");
     let rest = format!("[containerd]\nsource = \"package\"\n{same}");
     configured(&rest, &packages).unwrap();
+}
+
+#[test]
+fn a_digest_leaves_no_tag() {
+    for (reference, name) in [
+        ("r:5/app:1", "r:5/app:1"),
+        ("r:5/app:1@sha256:00", "r:5/app@sha256:00"),
+        ("r:5/app@sha256:00", "r:5/app@sha256:00"),
+    ] {
+        assert_eq!(imported(reference), name);
+    }
 }

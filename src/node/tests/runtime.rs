@@ -131,6 +131,26 @@ fn what_lies_beside_containerd() {
     assert_snapshot!(format!("{:#?}", made.settings));
 }
 
+/// Pods are given a copy of it, so there must be one.
+#[test]
+fn hosts_where_there_are_none() {
+    let containerd = ("package:containerd", "2.1.9");
+    let made = with(CONTAINERD, "2.1.9");
+    assert!(text(&made, "etc/hosts").starts_with("127.0.0.1\tlocalhost\n"));
+    let theirs = configured(CONTAINERD, &[containerd, ("etc/hosts", "")]).unwrap();
+    assert!(!theirs.entries.contains_key(&b"etc/hosts"[..]));
+    let own = format!("{CONTAINERD}[[files]]\npath = \"/etc/hosts\"\ntext = \"::1 node\\n\"\n");
+    let root = [
+        containerd,
+        ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"),
+        ("etc/group", "root:x:0:\n"),
+    ];
+    let own = configured(&own, &root).unwrap();
+    assert_eq!(text(&own, "etc/hosts"), "::1 node\n");
+    let without = configured("", &[]).unwrap();
+    assert!(!without.entries.contains_key(&b"etc/hosts"[..]));
+}
+
 #[test]
 fn registries() {
     let rest = "\

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::error::{Error, Kind, Result};
 use crate::profile::document::Document;
 use crate::profile::explain::nearest;
-use crate::profile::file::{Debian, File, Kernel, Modules, ProfileFile, Units};
+use crate::profile::file::{Debian, File, Kernel, Modules, NixClosure, ProfileFile, Units};
 use crate::profile::value::{ModuleName, PackageChoice, UnitName};
 
 /// Folders that are empty at boot: what an image puts there is never seen.
@@ -53,6 +53,11 @@ pub(in crate::profile) fn alone(file: &ProfileFile, document: &Document) -> Resu
             .map(|image| image.reference.as_str())
             .collect(),
     )?;
+    twice(
+        &["nix", "name"],
+        file.nix.iter().map(|one| one.name.as_str()).collect(),
+    )?;
+    closures(&file.nix, document)?;
     if let Some(debian) = &file.debian {
         let packages = || debian.packages.iter().map(PackageChoice::package).collect();
         twice(&["debian", "packages"], packages())?;
@@ -174,6 +179,35 @@ fn one_file(file: &File, document: &Document) -> Result<()> {
             format!("`{path}` would never be seen: `{folder}` is empty at every boot"),
             "have systemd-tmpfiles make it: put a file under /usr/lib/tmpfiles.d",
         );
+    }
+    Ok(())
+}
+
+/// A closure is named by a path or described by a graph.
+fn closures(closures: &[NixClosure], document: &Document) -> Result<()> {
+    for one in closures {
+        let refuse = |message: String, hint: &str| {
+            let error = Error::new(Kind::Usage, message).hint(hint);
+            Err(last(error, document, &["nix", "name"], &one.name))
+        };
+        if one.path.is_some() == one.graph.is_some() {
+            return refuse(
+                format!(
+                    "the closure `{}` needs just one of `path` and `graph`",
+                    one.name
+                ),
+                "`path` is a store path or a link to one (`result`), `graph` a file that describes the closure",
+            );
+        }
+        if !one.perms.is_empty() && one.copy_to_root.is_nothing() {
+            return refuse(
+                format!(
+                    "`perms` of the closure `{}` has nothing to act on",
+                    one.name
+                ),
+                "what is in the store has Nix's own modes; set `copy-to-root`, or take `perms` out",
+            );
+        }
     }
     Ok(())
 }

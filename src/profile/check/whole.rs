@@ -3,10 +3,10 @@
 use crate::error::{Error, Kind, Result};
 use crate::profile::document::Document;
 use crate::profile::file::{
-    Compression, CrictlSource, KubeletSource, ProfileFile, ReleaseSource, Role,
+    BaseImage, Compression, CrictlSource, KubeletSource, ProfileFile, ReleaseSource, Role,
 };
 use crate::profile::model::place;
-use crate::profile::value::{Release, credentials};
+use crate::profile::value::{ImageReference, ImageSource, Release, credentials};
 
 /// Checks what all files together say.
 pub(in crate::profile) fn whole(file: &ProfileFile, documents: &[Document]) -> Result<()> {
@@ -27,16 +27,17 @@ pub(in crate::profile) fn whole(file: &ProfileFile, documents: &[Document]) -> R
                 None,
             );
         }
-        (None, None) => {
+        (None, None) if file.nix.is_empty() => {
             return refuse(
                 "the profile says of nothing that a root could come from",
-                "add `[debian]` with a suite, or extend a profile that has one",
+                "add `[debian]` with a suite or `[base.image]` with a reference, or extend a profile that has one",
                 &["name"],
                 None,
             );
         }
         _ => {}
     }
+    nix(file, &refuse)?;
     if let Some(image) = &file.image
         && let Some(level) = image.level
     {
@@ -59,6 +60,9 @@ pub(in crate::profile) fn whole(file: &ProfileFile, documents: &[Document]) -> R
             }
             _ => {}
         }
+    }
+    if let Some(image) = base_image {
+        over_base(file, image, &refuse)?;
     }
     kubernetes(file, &refuse)?;
     repositories(file, &refuse)?;
@@ -96,6 +100,39 @@ pub(in crate::profile) fn whole(file: &ProfileFile, documents: &[Document]) -> R
     Ok(())
 }
 
+/// At most one closure is the root's system, and nothing else is.
+fn nix(file: &ProfileFile, refuse: &Refuse<'_>) -> Result<()> {
+    let mut systems = file.nix.iter().filter(|one| one.system);
+    let Some(first) = systems.next() else {
+        return Ok(());
+    };
+    if let Some(second) = systems.next() {
+        return refuse(
+            &format!(
+                "`{}` and `{}` are both the node's system",
+                first.name, second.name
+            ),
+            "a node has one: take `system` out of the other",
+            &["nix", "name"],
+            Some(&second.name),
+        );
+    }
+    let other = match (&file.debian, &file.base) {
+        (Some(_), _) => "[debian]",
+        (None, Some(base)) if base.image.is_some() => "[base.image]",
+        _ => return Ok(()),
+    };
+    refuse(
+        &format!(
+            "the system `{}` and `{other}` exclude each other",
+            first.name
+        ),
+        "a NixOS system is a whole root: keep one, or take `system` out",
+        &["nix", "name"],
+        Some(&first.name),
+    )
+}
+
 fn no_proxy(host: &str) -> bool {
     !host.is_empty()
         && host
@@ -104,6 +141,72 @@ fn no_proxy(host: &str) -> bool {
 }
 
 type Refuse<'a> = dyn Fn(&str, &str, &[&str], Option<&str>) -> Result<()> + 'a;
+
+/// No package can be installed over somebody else's image.
+fn over_base(file: &ProfileFile, image: &BaseImage, refuse: &Refuse<'_>) -> Result<()> {
+    let reference = image.reference.as_ref().and_then(ImageSource::reference);
+    let parsed = reference.and_then(|text| text.parse::<ImageReference>().ok());
+    if let Some(reference) = parsed.filter(|reference| !reference.is_full()) {
+        let message = format!("`{reference}` is not a full reference");
+        return refuse(
+            &message,
+            "give the registry, and a tag or digest, like `docker.io/library/debian:trixie`; a layout is `oci:DIR`",
+            &["base", "image", "reference"],
+            None,
+        );
+    }
+    let package = Some(ReleaseSource::Package);
+    let source = |one: Option<ReleaseSource>| one == package;
+    let containerd = file.containerd.as_ref();
+    let (runc, cni) = (file.runc.as_ref(), file.cni.as_ref());
+    let kubelet = file.kubelet.as_ref();
+    let from_package = [
+        (
+            "containerd",
+            containerd.is_some_and(|one| source(one.source)),
+        ),
+        ("runc", runc.is_some_and(|one| source(one.source))),
+        ("cni", cni.is_some_and(|one| source(one.source))),
+        (
+            "kubelet",
+            kubelet.is_some_and(|one| one.source == Some(KubeletSource::Package)),
+        ),
+    ];
+    let named = [
+        (
+            "containerd",
+            containerd.is_some_and(|one| one.package.is_some()),
+        ),
+        ("runc", runc.is_some_and(|one| one.package.is_some())),
+        ("cni", cni.is_some_and(|one| one.package.is_some())),
+        ("kubelet", kubelet.is_some_and(|one| one.package.is_some())),
+    ];
+    let keys = from_package
+        .iter()
+        .map(|(section, is)| (*section, "source", *is));
+    let keys = keys.chain(named.iter().map(|(section, is)| (*section, "package", *is)));
+    for (section, key, is) in keys {
+        if is {
+            let message = format!("{section} comes from a package, but the root is an image");
+            return refuse(
+                &message,
+                "set `source = \"release\"`; or take it out, and what the image has is used",
+                &[section, key],
+                None,
+            );
+        }
+    }
+    let kernel = file.kernel.as_ref().and_then(|one| one.package.as_ref());
+    if kernel.is_some_and(|package| package.as_str() != "none") {
+        return refuse(
+            "the kernel comes from a package, but the root is an image",
+            "take `package` out: the image's own kernel is used",
+            &["kernel", "package"],
+            None,
+        );
+    }
+    Ok(())
+}
 
 /// Components' versions and the Kubernetes version must be known where needed.
 fn kubernetes(file: &ProfileFile, refuse: &Refuse<'_>) -> Result<()> {
@@ -217,6 +320,19 @@ fn kubernetes(file: &ProfileFile, refuse: &Refuse<'_>) -> Result<()> {
         return refuse(
             &message,
             "give the registry and the tag, like `registry.k8s.io/pause:3.10`: pods ask for it word for word",
+            &["images", "reference"],
+            Some(image),
+        );
+    }
+    let digests = file.images.iter().filter_map(|image| {
+        let own = image.reference.split_once('@')?.1;
+        Some((&image.reference, own, image.digest.as_deref()?))
+    });
+    let mut digests = digests.filter(|(_, own, digest)| own != digest);
+    if let Some((image, ..)) = digests.next() {
+        return refuse(
+            "the image has one digest in its reference and another beside it",
+            "keep the one that is meant",
             &["images", "reference"],
             Some(image),
         );

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::profile::merge::{Merge, merge_fields, replace};
 use crate::profile::value::{
-    AbsolutePath, Argument, FlagName, FreeForm, ImageDigest, ImageReference, LocalFile,
-    PackageChoice, PluginName, RegistryHost, Release, Scalar, TimeSpan, Url,
+    AbsolutePath, Argument, FlagName, FreeForm, ImageDigest, ImageReference, ImageSource,
+    LocalFile, PackageChoice, PluginName, RegistryHost, Release, Scalar, TimeSpan, Url,
 };
 
 /// The kernel and its command line.
@@ -306,9 +306,11 @@ pub enum KubeletSource {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Preload {
-    /// Its full reference, with registry and tag.
+    /// Its full reference, with registry and tag: the name that pods ask for.
     pub reference: ImageReference,
-    /// The digest that it must have.
+    /// Where it is taken from. Default: the registry that the reference names.
+    pub source: Option<ImageSource>,
+    /// The digest that it must have: an index's, or a manifest's.
     pub digest: Option<ImageDigest>,
 }
 

@@ -4,6 +4,7 @@
 
 mod components;
 mod debian;
+mod nix;
 mod system;
 
 use std::collections::BTreeMap;
@@ -16,12 +17,13 @@ pub use components::{
     KubeletSource, Pause, Preload, Registry, ReleaseSource, Rlimit, Runc, Streaming,
 };
 pub use debian::{Debian, Exclude, Locales, Repository};
+pub use nix::{CopyToRoot, NixClosure, NixPermission};
 pub use system::{Authority, Certificates, File, Modules, Proxy, Units, User};
 
 use super::merge::{append, grow, merge_fields, replace};
 use super::value::{
-    CompressionLevel, ImageDigest, ImageReference, ImageVersion, KubernetesVersion, LayerLimit,
-    LocalFile, Name, PlainText, Scalar, Settings,
+    AbsolutePath, CompressionLevel, ImageDigest, ImageSource, ImageVersion, KubernetesVersion,
+    LayerLimit, LocalFile, Name, PlainText, Scalar, Settings,
 };
 
 /// A Nodelith profile: what node is wanted. Every key may be left out; what
@@ -78,6 +80,8 @@ pub struct ProfileFile {
     pub proxy: Option<Proxy>,
     /// Container images that are in the node from the start.
     pub images: Vec<Preload>,
+    /// Closures of Nix that are in the node; without `debian` and `base`, they are the root.
+    pub nix: Vec<NixClosure>,
 }
 
 /// One value or a list.
@@ -214,13 +218,15 @@ pub struct Base {
 }
 
 /// Somebody else's image.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct BaseImage {
     /// Where the image is.
-    pub reference: ImageReference,
-    /// The digest that it must have.
+    pub reference: Option<ImageSource>,
+    /// The digest that it must have: an index's, or a manifest's.
     pub digest: Option<ImageDigest>,
+    /// Paths of it that the node does not have.
+    pub remove: Vec<AbsolutePath>,
 }
 
 replace!(
@@ -239,7 +245,8 @@ replace!(
     Role,
     LocalFile,
     Scalar,
-    BaseImage,
+    ImageDigest,
+    ImageSource,
 );
 grow!(String);
 
@@ -260,6 +267,7 @@ impl super::merge::Merge for ProfileFile {
         append(&mut self.images, over.images, |a, b| {
             a.reference == b.reference
         });
+        append(&mut self.nix, over.nix, |a, b| a.name == b.name);
         for user in over.users {
             match self.users.iter_mut().find(|known| known.name == user.name) {
                 Some(known) => known.merge(user),
@@ -285,6 +293,17 @@ impl super::merge::Merge for Kubernetes {
     }
 }
 
+impl super::merge::Merge for BaseImage {
+    fn merge(&mut self, over: Self) {
+        // A digest belongs to its reference.
+        if over.reference.is_some() {
+            self.digest = None;
+        }
+        merge_fields!(self, over; reference, digest);
+        append(&mut self.remove, over.remove, PartialEq::eq);
+    }
+}
+
 impl super::merge::Merge for Base {
     fn merge(&mut self, over: Self) {
         merge_fields!(self, over; image);
@@ -292,6 +311,15 @@ impl super::merge::Merge for Base {
 }
 
 impl ProfileFile {
+    /// Every image that it names where it may be a local one.
+    pub(super) fn image_sources(&mut self) -> Vec<&mut ImageSource> {
+        let images = self.images.iter_mut().flat_map(|image| &mut image.source);
+        let base = self.base.iter_mut().flat_map(|base| &mut base.image);
+        images
+            .chain(base.flat_map(|image| &mut image.reference))
+            .collect()
+    }
+
     /// Every local file that it names.
     pub(super) fn local_files(&mut self) -> Vec<&mut LocalFile> {
         let mut found = Vec::new();
@@ -313,6 +341,7 @@ impl ProfileFile {
             );
         }
         found.extend(self.files.iter_mut().flat_map(|file| &mut file.source));
+        found.extend(self.nix.iter_mut().flat_map(NixClosure::local_files));
         if let Some(certificates) = &mut self.certificates {
             found.extend(
                 certificates

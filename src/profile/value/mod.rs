@@ -4,6 +4,7 @@
 //! cannot be meant, so that the message stands at the value itself. What is
 //! refused and how to write it instead travel together in a [`Refusal`].
 
+mod image;
 pub(super) mod local;
 mod number;
 mod rules;
@@ -12,14 +13,16 @@ mod text;
 
 use std::fmt;
 
+pub use image::ImageSource;
 pub use local::LocalFile;
-pub use number::{CompressionLevel, Id, LayerLimit};
+pub use number::{CompressionLevel, Id, LayerCount, LayerLimit};
 pub use scalar::{FreeForm, Mixed, Scalar, Settings};
 pub use text::{
     AbsolutePath, Argument, CertificateText, ComponentName, FileMode, FlagName, Glob, ImageDigest,
     ImageReference, ImageVersion, KubernetesVersion, Locale, ModuleName, Name, Owner,
-    PackageChoice, PasswordHash, PlainText, PluginName, RegistryHost, Release, RepositoryName,
-    SshKey, Suite, SysctlKey, TimeSpan, UnitName, Url, UserName, credentials,
+    PackageChoice, PasswordHash, Pattern, PlainText, PluginName, RegistryHost, Release,
+    RepositoryName, SshKey, StoreFile, Suite, SysctlKey, TimeSpan, UnitName, Url, UserName,
+    credentials,
 };
 
 /// Why a value is refused, and what to write instead.

@@ -77,6 +77,8 @@ macro_rules! numbers {
 numbers! {
     /// How many layers an image may have. Container runtimes stop at 127.
     LayerLimit(u8): "a number of layers", 2, 127, "2 to 127 are possible; 64 is the default";
+    /// How many layers a part of an image may have.
+    LayerCount(u8): "a number of layers", 1, 64, "1 to 64 are possible";
     /// How hard to compress: 1 to 19 for zstd, 1 to 9 for gzip.
     CompressionLevel(i32): "a compression level", 1, 19, "zstd has levels 1 to 19, gzip 1 to 9";
     /// A user's or group's number.

@@ -25,6 +25,23 @@ pub(super) fn number(text: &str, digits: usize) -> Option<u32> {
     plain.then(|| text.parse().ok()).flatten()
 }
 
+/// A path of a Nix store: `/nix/store/HASH-NAME`.
+pub(super) fn store_file(text: &str) -> bool {
+    let Some((folder, base)) = text.rsplit_once('/') else {
+        return false;
+    };
+    let Some((hash, name)) = base.split_once('-') else {
+        return false;
+    };
+    folder.starts_with('/')
+        && !folder.contains(char::is_control)
+        && hash.len() == 32
+        && all(hash, is_lower_digit, "")
+        && !name.starts_with('.')
+        && !name.is_empty()
+        && all(name, is_letter_digit, "+-._?=")
+}
+
 pub(super) fn kubernetes_version(text: &str) -> bool {
     if text == "none" {
         return true;

@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use super::Refusal;
 use super::rules::{
     absolute_path, account, all, argument, image_reference, is_letter_digit, is_lower_digit,
-    kubernetes_version, package_choice, registry_host, release, span, ssh_key, starts, unit_name,
-    url, user_name,
+    kubernetes_version, package_choice, registry_host, release, span, ssh_key, starts, store_file,
+    unit_name, url, user_name,
 };
 
 /// Defines a checked text: its name, what it is called, an example, the pattern
@@ -208,6 +208,14 @@ texts! {
         r"^/[^\u0000-\u001f]+$",
         |text| text.len() > 1 && text.starts_with('/') && !text.contains(char::is_control)
             && globset::Glob::new(text).is_ok();
+    /// A path of a Nix store.
+    StoreFile: "a path of a Nix store", "/nix/store/0c6akh2ywyvnvgd3x4kyhzxnz0hh8vjb-hello-2.12",
+        r"^/[^\u0000-\u001f]*/[0-9a-z]{32}-[0-9A-Za-z+_?=-][0-9A-Za-z+._?=-]*$",
+        store_file;
+    /// A regular expression.
+    Pattern: "a regular expression", ".*/bin/.*",
+        r"^[^\u0000-\u001f]+$",
+        |text| !text.is_empty() && !text.contains(char::is_control) && regex_lite::Regex::new(text).is_ok();
     /// One public key as `authorized_keys` holds it.
     SshKey: "a public SSH key on one line", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB3f person",
         r"^[^\u0000-\u001f]*(ssh-|ecdsa-|sk-)[a-z0-9@.-]+ AAAA[A-Za-z0-9+/=]+( [^\u0000-\u001f]*)?$",
@@ -242,13 +250,17 @@ fn refusal(text: &str, what: &str, example: &str) -> Refusal {
 }
 
 impl ImageReference {
-    /// Whether it names a registry and a tag, so that it means the same to
+    /// Whether it names a registry, and a tag or digest, so that it means the same to
     /// everyone who compares it word for word.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        let name = self.split('@').next().unwrap_or_default();
+        let (name, digest) = match self.split_once('@') {
+            Some((name, digest)) => (name, Some(digest)),
+            None => (self.as_str(), None),
+        };
         let (host, rest) = name.split_once('/').unwrap_or(("", name));
-        (host.contains(['.', ':']) || host == "localhost") && rest.contains(':')
+        (host.contains(['.', ':']) || host == "localhost")
+            && (rest.contains(':') || digest.is_some())
     }
 }
 

@@ -21,6 +21,7 @@ mod guard;
 mod incoming;
 pub mod ownership;
 mod place;
+mod received;
 mod rootdir;
 pub mod status;
 mod tarball;
@@ -43,7 +44,7 @@ use crate::error::{Context, Result};
 use crate::layer::{self, Compression, FORMAT, LayerBlob};
 use crate::store::Store;
 use crate::tree::scan::scan;
-use crate::tree::{Content, Node, Tree, TreePath};
+use crate::tree::{Content, FIXED_TIME, Node, Tree, TreePath};
 
 /// The component of package files that administrators may change (dpkg's conffiles).
 pub const CONFFILES: &str = "conffiles";
@@ -79,7 +80,7 @@ pub struct Job {
 }
 
 /// A root, kept as layers.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Root {
     /// Every path; contents are in `layers`.
     pub tree: Tree,
@@ -124,17 +125,29 @@ impl Job {
         Digest::of(parts.to_string().as_bytes())
     }
 
+    /// Whether a root recorded under [`key`](Self::key) of `clamped` has the times that
+    /// this job gives.
+    #[must_use]
+    pub fn fits(&self, clamped: bool, root: &Root) -> bool {
+        let latest = self.source_date_epoch.max(FIXED_TIME);
+        (root.newest > self.source_date_epoch) == clamped
+            && root
+                .tree
+                .entries
+                .values()
+                .all(|entry| entry.mtime <= latest)
+    }
+
     /// The recorded root, if there is one and all its layers are there.
     #[must_use]
     pub fn recorded(&self, store: &Store) -> Option<Root> {
-        let fits = |clamped: bool, root: &Root| (root.newest > self.source_date_epoch) == clamped;
         [false, true].into_iter().find_map(|clamped| {
             let root: Root = store.record("roots", &self.key(clamped))?;
             let whole = root
                 .layers
                 .iter()
                 .all(|layer| store.has(&layer.blob.digest, Some(layer.blob.size)));
-            (whole && fits(clamped, &root)).then_some(root)
+            (whole && self.fits(clamped, &root)).then_some(root)
         })
     }
 }

@@ -26,7 +26,7 @@ use crate::tree::TreePath;
 pub fn read_contents(
     image: &Image,
     files: &BTreeMap<TreePath, Place>,
-    give: &(dyn Fn(&TreePath, &mut dyn Read) -> Result<()> + Sync),
+    give: &(dyn Fn(&TreePath, &mut (dyn Read + Send)) -> Result<()> + Sync),
 ) -> Result<()> {
     let mut layers: BTreeMap<usize, BTreeMap<usize, &TreePath>> = BTreeMap::new();
     for (path, place) in files {
@@ -48,7 +48,7 @@ fn read_layer(
     image: &Image,
     layer: &ImageLayer,
     members: &BTreeMap<usize, &TreePath>,
-    give: &(dyn Fn(&TreePath, &mut dyn Read) -> Result<()> + Sync),
+    give: &(dyn Fn(&TreePath, &mut (dyn Read + Send)) -> Result<()> + Sync),
 ) -> Result<()> {
     let said = |error| in_layer(image, layer, error);
     let plain = decompress(image.layer(layer).map_err(said)?);

@@ -176,23 +176,42 @@ pub(super) fn walk<'n>(
     }
 }
 
-pub(super) fn systemd_cgroup_key(facts: &Facts<'_>, found: &mut Found<'_>) {
+/// The runtime that these keys belong to.
+const LINUX: &str = "io.containerd.runtime.v1.linux";
+
+pub(super) fn keys_of_the_old_runtime(facts: &Facts<'_>, found: &mut Found<'_>) {
     let config = &facts.containerd;
-    if config.version.is_some() && config.has("cri-systemd-cgroup").is_none() {
+    if config.version.is_some() && config.has("keys-of-the-old-runtime").is_none() {
         return;
     }
-    for (_, id, node) in config.cri_tables() {
-        let linux = config.runtimes().iter().all(|name| {
-            let kind = config
-                .within("runtimes", &[name, "runtime_type"])
-                .and_then(Node::text);
-            kind == Some("io.containerd.runtime.v1.linux")
-        });
-        if let Some(key) = node.get("systemd_cgroup").filter(|key| key.is(true))
-            && !linux
-            && [OLD_ID, CRI].contains(&id)
-        {
-            found.at(key, "`systemd_cgroup` keeps the CRI plug-in from loading");
+    let within = |name: &str, key: &str| config.within("runtimes", &[name, key]);
+    let is_old = |name: &str| within(name, "runtime_type").and_then(Node::text) == Some(LINUX);
+    // Two are held against the default runtime, two against the one that they stand in.
+    if !is_old(config.default_runtime()) {
+        for (_, id, node) in config.cri_tables() {
+            let pivot = node.get("containerd").and_then(|node| node.get("no_pivot"));
+            for (key, node) in [
+                ("systemd_cgroup", node.get("systemd_cgroup")),
+                ("no_pivot", pivot),
+            ] {
+                if let Some(node) = node.filter(|node| node.is(true))
+                    && [OLD_ID, CRI].contains(&id)
+                {
+                    found.at(node, format!("`{key}` keeps the CRI plug-in from loading"));
+                }
+            }
+        }
+    }
+    for name in config.runtimes().into_iter().filter(|name| !is_old(name)) {
+        for key in ["runtime_engine", "runtime_root"] {
+            let node = within(name, key);
+            if let Some(node) = node.filter(|node| node.text().is_some_and(|text| !text.is_empty()))
+            {
+                found.at(
+                    node,
+                    format!("`{key}` of runtime `{name}` keeps the CRI plug-in from loading"),
+                );
+            }
         }
     }
 }

@@ -1,0 +1,28 @@
+# The program, with nixpkgs' Rust.
+{ lib, rustPlatform }:
+rustPlatform.buildRustPackage {
+  pname = "nodelith";
+  version = (builtins.fromTOML (builtins.readFile ../Cargo.toml)).package.version;
+  # What the tests need is not at hand in a build of Nix.
+  src = lib.fileset.toSource {
+    root = ../.;
+    fileset = lib.fileset.unions [
+      ../Cargo.toml
+      ../Cargo.lock
+      ../src
+      ../profiles
+      ../examples
+      ../docs
+      ../image-templates
+      ../tests
+    ];
+  };
+  cargoLock.lockFile = ../Cargo.lock;
+  doCheck = false;
+  meta = {
+    description = "Turns a short profile into an immutable Kubernetes node image";
+    license = lib.licenses.asl20;
+    mainProgram = "nodelith";
+    platforms = lib.platforms.linux;
+  };
+}

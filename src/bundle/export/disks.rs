@@ -1,0 +1,181 @@
+//! What a machine boots: the unified kernel image, and disks with it.
+
+use serde_json::{Value, json};
+
+use super::{Format, Job, Options, hex};
+use crate::bundle::disk::fat::{self, Files};
+use crate::bundle::disk::layout::{self, Disk, Sizes};
+use crate::bundle::disk::{gce, qcow2, raw, vhd};
+use crate::bundle::output::{Output, Target};
+use crate::bundle::parts::{self, Efi, Parts};
+use crate::bundle::root::RootImage;
+use crate::bundle::verity::Hash;
+use crate::error::{Error, Kind, Result};
+use crate::image::read::Image;
+use crate::report::{Report, Unit, human_bytes};
+use crate::tree::image::Outline;
+
+/// How often a new version may be started before it counts as broken
+/// (systemd's "Automatic Boot Assessment").
+const TRIES: u32 = 3;
+
+/// No menu unless a key is held, and no change of the command line at it.
+const LOADER: &str = "timeout 0\neditor no\n";
+
+/// Our initrd has the root's device made, which systemd so need not try again; a root that
+/// is damaged panics, and then the next version has its turn.
+const WORDS: &str = "systemd.verity=no panic=10";
+
+/// An image that is to be booted.
+pub(super) struct Machine<'a> {
+    parts: Parts,
+    architecture: String,
+    options: &'a Options<'a>,
+}
+
+impl<'a> Machine<'a> {
+    /// Reads what is needed of the image.
+    pub(super) fn read(
+        image: &Image,
+        outline: &Outline,
+        options: &'a Options<'a>,
+        report: &Report,
+    ) -> Result<Self> {
+        let task = report.task("initrd", None, Unit::Bytes);
+        let wanted = parts::Wanted {
+            efi: true,
+            init: options.init,
+            command_line: options.command_line,
+        };
+        let parts = Parts::read(image, outline, &wanted)?;
+        let size = human_bytes(parts.initrd.len() as u64);
+        task.finish(&format!("{size} for kernel {}", parts.release));
+        let architecture = image.config.architecture().to_string();
+        Ok(Self {
+            parts,
+            architecture,
+            options,
+        })
+    }
+
+    /// Whether all will fit, as far as can be told before there is a root hash.
+    pub(super) fn check(&self, root: u64) -> Result<()> {
+        let uki = self.parts.uki(&command_line(&Hash::default()))?;
+        if self.options.formats.iter().any(|format| format.is_disk()) {
+            let sizes = self.sizes(root)?;
+            fat::pieces(
+                sizes.esp,
+                0,
+                [0; 4],
+                &self.esp(uki, self.efi()?.loader.clone()),
+            )?;
+        }
+        Ok(())
+    }
+
+    fn sizes(&self, root: u64) -> Result<Sizes> {
+        let sizes = Sizes::of(self.options.sizes, root)?;
+        let gce = self.options.formats.contains(&Format::Gce);
+        if gce && !sizes.disk.is_multiple_of(gce::GIB) {
+            let message = "Google Cloud takes disks of whole GiB alone";
+            let least = sizes.disk.next_multiple_of(gce::GIB) >> 30;
+            return Err(Error::new(Kind::Usage, message)
+                .hint(format!("give `--disk-size {least}G`, or leave it out")));
+        }
+        Ok(sizes)
+    }
+
+    /// Writes what is wanted; `file` has the root image.
+    pub(super) fn make(
+        &self,
+        job: &Job<'_>,
+        file: &Output,
+        root: &RootImage,
+    ) -> Result<Vec<(Format, Output)>> {
+        let mut outputs = Vec::new();
+        let uki = self.sign(self.parts.uki(&command_line(&root.hashes.root()))?)?;
+        if job.wanted(Format::Uki) {
+            let output = job.file(Format::Uki)?;
+            output.1.file().put(0, &uki)?;
+            outputs.push(output);
+        }
+        if !job.formats.iter().any(|format| format.is_disk()) {
+            return Ok(outputs);
+        }
+        let esp = self.esp(uki, self.sign(self.efi()?.loader.clone())?);
+        let size = file.file().size()?;
+        let hashes: Vec<_> = root.hashes.file(&root.verity_uuid).collect();
+        let disk = layout::disk(
+            layout::Parts {
+                architecture: &self.architecture,
+                esp,
+                root: (file.file(), size),
+                verity: hashes.concat(),
+                root_hash: root.hashes.root(),
+                name: self.parts.versioned(),
+            },
+            &self.sizes(size)?,
+        )?;
+        for format in job.formats.iter().filter(|format| format.is_disk()) {
+            outputs.push(write(job, &disk, *format)?);
+        }
+        Ok(outputs)
+    }
+
+    /// What the EFI system partition has.
+    fn esp(&self, uki: Vec<u8>, loader: Vec<u8>) -> Files {
+        let machine = self.parts.efi.as_ref().map_or("x64", |efi| efi.machine);
+        let machine = machine.to_uppercase();
+        let uki_name = format!("EFI/Linux/{}+{TRIES}.efi", self.parts.versioned());
+        Files::from([
+            (format!("EFI/BOOT/BOOT{machine}.EFI"), loader),
+            (uki_name, uki),
+            ("loader/loader.conf".into(), LOADER.into()),
+        ])
+    }
+
+    fn efi(&self) -> Result<&Efi> {
+        let missing = || Error::new(Kind::Usage, "the image has nothing that firmware starts");
+        self.parts.efi.as_ref().ok_or_else(missing)
+    }
+
+    fn sign(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
+        match &self.options.signer {
+            Some(signer) => signer.sign(&bytes),
+            None => Ok(bytes),
+        }
+    }
+
+    /// What the description says of it.
+    pub(super) fn describe(&self, root_hash: &Hash) -> Value {
+        json!({
+            "kernel": self.parts.release,
+            "command-line": format!("{} {}", self.parts.command_line, command_line(root_hash)).trim(),
+            "signed": self.options.signer.is_some(),
+        })
+    }
+}
+
+/// What our initrd and the kernel are told beside the image's own words.
+fn command_line(root_hash: &Hash) -> String {
+    format!("roothash={} {WORDS}", hex(root_hash))
+}
+
+fn write(job: &Job<'_>, disk: &Disk<'_>, format: Format) -> Result<(Format, Output)> {
+    let output = job.file(format)?;
+    let task = job.report.task(format.name(), None, Unit::Bytes);
+    let done = |bytes| task.advance(bytes);
+    let (content, target): (_, Target<'_>) = (&disk.content, output.1.file());
+    match format {
+        Format::Qcow2 => qcow2::write(content, target, &done)?,
+        Format::Vhd => vhd::write(content, &disk.uuid, target, &done)?,
+        Format::Gce => gce::write(content, target, job.threads, &done)?,
+        _ => raw::write(content, target, &done)?,
+    }
+    let size = human_bytes(target.size()?);
+    task.finish(&format!(
+        "{size} for a disk of {}",
+        human_bytes(content.size)
+    ));
+    Ok(output)
+}

@@ -1,0 +1,83 @@
+//! What an image can be made into.
+
+/// A form of an image, or of a part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Format {
+    /// The whole root as one tar.
+    Tar,
+    /// The root image.
+    Erofs,
+    /// The hashes over the root image, which comes with them.
+    Verity,
+    /// The root as squashfs.
+    Squashfs,
+    /// The unified kernel image, which firmware starts.
+    Uki,
+    /// A disk as it is.
+    Disk,
+    /// The disk for QEMU.
+    Qcow2,
+    /// The disk for Azure.
+    Vhd,
+    /// The disk for Google Cloud.
+    Gce,
+}
+
+impl Format {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Tar,
+        Self::Erofs,
+        Self::Verity,
+        Self::Squashfs,
+        Self::Uki,
+        Self::Disk,
+        Self::Qcow2,
+        Self::Vhd,
+        Self::Gce,
+    ];
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tar => "tar",
+            Self::Erofs => "erofs",
+            Self::Verity => "verity",
+            Self::Squashfs => "squashfs",
+            Self::Uki => "uki",
+            Self::Disk => "disk",
+            Self::Qcow2 => "qcow2",
+            Self::Vhd => "vhd",
+            Self::Gce => "gce",
+        }
+    }
+
+    /// The file that it is.
+    #[must_use]
+    pub fn file(self) -> &'static str {
+        match self {
+            Self::Tar => "root.tar",
+            Self::Erofs => "root.erofs",
+            Self::Verity => "root.verity",
+            Self::Squashfs => "root.squashfs",
+            Self::Uki => "node.efi",
+            Self::Disk => "disk.raw",
+            Self::Qcow2 => "disk.qcow2",
+            Self::Vhd => "disk.vhd",
+            Self::Gce => "disk.tar.gz",
+        }
+    }
+
+    /// Whether it is a disk, in whatever form.
+    #[must_use]
+    pub fn is_disk(self) -> bool {
+        matches!(self, Self::Disk | Self::Qcow2 | Self::Vhd | Self::Gce)
+    }
+
+    /// Whether a machine boots it.
+    #[must_use]
+    pub fn boots(self) -> bool {
+        self.is_disk() || self == Self::Uki
+    }
+}

@@ -1,0 +1,319 @@
+//! What a machine needs to boot an image, as it is found in the image: kernel,
+//! initrd, command line, and what firmware starts.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use super::initrd::modules::{Texts, choose, plain};
+use super::initrd::{self, Init};
+use super::uki;
+use crate::error::{Error, Kind, Result};
+use crate::image::read::Image;
+use crate::image::source::reading;
+use crate::tree::image::{Outline, read_contents};
+use crate::tree::{Node, TreePath};
+
+/// Files larger than this are not taken for what their names say, in bytes.
+const LARGEST: u64 = 256 << 20;
+
+const MODULES: &str = "usr/lib/modules";
+const OS_RELEASE: &str = "usr/lib/os-release";
+const COMMAND_LINE: &str = "usr/lib/kernel/cmdline";
+const EFI: &str = "usr/lib/systemd/boot/efi";
+
+/// What a machine needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parts {
+    /// The kernel's release (`uname -r`).
+    pub release: String,
+    /// The kernel.
+    pub kernel: Vec<u8>,
+    /// The initrd.
+    pub initrd: Vec<u8>,
+    /// What the image, and whoever exports it, wants on the kernel's command line.
+    pub command_line: String,
+    /// Its os-release.
+    pub os_release: Vec<u8>,
+    /// Its id and version, which names are made of.
+    pub name: (String, String),
+    /// systemd's stub and systemd-boot, if firmware is to start it.
+    pub efi: Option<Efi>,
+}
+
+/// Programs that firmware starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Efi {
+    /// systemd's stub for kernels.
+    pub stub: Vec<u8>,
+    /// systemd-boot.
+    pub loader: Vec<u8>,
+    /// The architecture as firmware names it (`x64`).
+    pub machine: &'static str,
+}
+
+/// What is wanted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    /// [`Parts::efi`].
+    pub efi: bool,
+    /// The program of the initrd, if it is not the one beside the running program.
+    pub init: Option<&'a Path>,
+    /// What is added to the command line.
+    pub command_line: Option<&'a str>,
+}
+
+impl Parts {
+    /// Reads an image's.
+    ///
+    /// # Errors
+    /// When the image cannot be read or lacks something: the message names it, and the
+    /// hint its package.
+    pub fn read(image: &Image, outline: &Outline, wanted: &Wanted<'_>) -> Result<Self> {
+        let architecture = image.config.architecture().to_string();
+        let init = Init::find(wanted.init, &architecture)?;
+        let source = Source { image, outline };
+        let release = source.release()?;
+        let kernel = source.kernel(&release)?;
+        let folder = format!("{MODULES}/{release}");
+        let in_folder = |name: &str| format!("{folder}/modules.{name}");
+        let lists = ["dep", "softdep", "alias", "builtin"].map(in_folder);
+        let efi = if wanted.efi {
+            Some(efi_names(&architecture)?)
+        } else {
+            None
+        };
+        let mut paths: Vec<&str> = lists.iter().map(|path| &**path).collect();
+        paths.extend([&*kernel, OS_RELEASE, COMMAND_LINE]);
+        if let Some((stub, loader, _)) = &efi {
+            for path in [stub, loader] {
+                source.must(path, "systemd-boot-efi")?;
+                paths.push(path);
+            }
+        }
+        source.must(&lists[0], "kmod, whose depmod makes it")?;
+        let mut found = source.read(&paths)?;
+        let mut take = |path: &str| found.remove(path).unwrap_or_default();
+        let texts = lists.each_ref().map(|path| text(&take(path)));
+        let chosen = choose(&Texts {
+            dependencies: &texts[0],
+            soft: &texts[1],
+            aliases: &texts[2],
+            builtin: &texts[3],
+        })?;
+        let os_release = take(OS_RELEASE);
+        let about = text(&os_release);
+        let initrd = initrd::make(
+            &init,
+            &chosen,
+            &source.modules(&folder, &chosen.files)?,
+            &about,
+        )?;
+        let own = text(&take(COMMAND_LINE));
+        let words = [own.trim(), wanted.command_line.unwrap_or_default().trim()];
+        let words: Vec<&str> = words.into_iter().filter(|part| !part.is_empty()).collect();
+        Ok(Self {
+            kernel: take(&kernel),
+            initrd,
+            command_line: words.join(" "),
+            name: name(&about),
+            efi: efi.map(|(stub, loader, machine)| Efi {
+                stub: take(&stub),
+                loader: take(&loader),
+                machine,
+            }),
+            os_release,
+            release,
+        })
+    }
+
+    /// The unified kernel image, with more words on its command line.
+    ///
+    /// # Errors
+    /// When the image's stub is none.
+    pub fn uki(&self, more: &str) -> Result<Vec<u8>> {
+        let command_line = format!("{} {more}", self.command_line);
+        let Some(efi) = &self.efi else {
+            return Ok(Vec::new());
+        };
+        uki::make(&uki::Parts {
+            stub: &efi.stub,
+            kernel: &self.kernel,
+            initrd: &self.initrd,
+            command_line: command_line.trim(),
+            os_release: &self.os_release,
+            release: &self.release,
+        })
+    }
+
+    /// `ID_VERSION`: what files and partitions of this version are called.
+    #[must_use]
+    pub fn versioned(&self) -> String {
+        format!("{}_{}", self.name.0, self.name.1)
+    }
+}
+
+/// Stub, loader, and the architecture as firmware names it.
+fn efi_names(architecture: &str) -> Result<(String, String, &'static str)> {
+    let machine = match architecture {
+        "amd64" => "x64",
+        "arm64" => "aa64",
+        other => {
+            let message = format!("no firmware is known that starts `{other}`");
+            return Err(Error::new(Kind::Usage, message));
+        }
+    };
+    let stub = format!("{EFI}/linux{machine}.efi.stub");
+    Ok((stub, format!("{EFI}/systemd-boot{machine}.efi"), machine))
+}
+
+/// Id and version by an os-release: the image's own, or else the distribution's.
+fn name(os_release: &str) -> (String, String) {
+    let value = |key: &str| {
+        let line = os_release
+            .lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
+        let value = line.trim().trim_matches(['"', '\'']);
+        // What names of files may have.
+        let plain = |one: char| {
+            if one.is_ascii_alphanumeric() || "-.~^".contains(one) {
+                one
+            } else {
+                '-'
+            }
+        };
+        let value: String = value.chars().map(plain).collect();
+        (!value.is_empty()).then_some(value)
+    };
+    let id = value("IMAGE_ID").or_else(|| value("ID"));
+    let version = value("IMAGE_VERSION").or_else(|| value("VERSION_ID"));
+    (
+        id.unwrap_or_else(|| "linux".into()),
+        version.unwrap_or_else(|| "0".into()),
+    )
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Reads files of an image.
+struct Source<'a> {
+    image: &'a Image,
+    outline: &'a Outline,
+}
+
+impl Source<'_> {
+    /// The release of the image's only kernel.
+    fn release(&self) -> Result<String> {
+        let entries = self.outline.tree.entries.iter();
+        let folders = entries.filter(|(path, entry)| {
+            entry.node == Node::Directory
+                && path
+                    .parent()
+                    .is_some_and(|folder| folder.as_bytes() == MODULES.as_bytes())
+        });
+        let releases: Vec<String> = folders
+            .map(|(path, _)| String::from_utf8_lossy(path.name()).into_owned())
+            .collect();
+        match &releases[..] {
+            [one] => Ok(one.clone()),
+            [] => Err(lacks(
+                "a kernel",
+                "linux-image-amd64 or linux-image-cloud-amd64",
+            )),
+            several => {
+                let message = format!("the image has several kernels: {}", several.join(", "));
+                Err(Error::new(Kind::Usage, message).hint("leave one of them in the image"))
+            }
+        }
+    }
+
+    fn kernel(&self, release: &str) -> Result<String> {
+        let places = [
+            format!("{MODULES}/{release}/vmlinuz"),
+            format!("boot/vmlinuz-{release}"),
+        ];
+        let found = places.into_iter().find(|path| self.has(path));
+        found.ok_or_else(|| {
+            let what = format!("the kernel of its modules, {release},");
+            lacks(&what, &format!("linux-image-{release}"))
+        })
+    }
+
+    fn has(&self, path: &str) -> bool {
+        self.outline.tree.file(&TreePath::from(path)).is_some()
+    }
+
+    fn must(&self, path: &str, package: &str) -> Result<()> {
+        match self.has(path) {
+            true => Ok(()),
+            false => Err(lacks(&format!("`/{path}`"), package)),
+        }
+    }
+
+    /// The modules' bytes by their names.
+    fn modules(
+        &self,
+        folder: &str,
+        files: &BTreeMap<String, String>,
+    ) -> Result<Vec<(String, Vec<u8>)>> {
+        let paths: Vec<String> = files
+            .values()
+            .map(|file| format!("{folder}/{file}"))
+            .collect();
+        for path in &paths {
+            self.must(
+                path,
+                "a kernel whose modules.dep tells of the modules that it has",
+            )?;
+        }
+        let wanted: Vec<&str> = paths.iter().map(|path| &**path).collect();
+        let mut found = self.read(&wanted)?;
+        let modules = files.keys().zip(&paths);
+        modules
+            .map(|(name, path)| {
+                let bytes = found.remove(path).unwrap_or_default();
+                Ok((name.clone(), plain(path, bytes)?))
+            })
+            .collect()
+    }
+
+    /// Reads those of the files that are there.
+    fn read(&self, paths: &[&str]) -> Result<BTreeMap<String, Vec<u8>>> {
+        let mut names: BTreeMap<TreePath, Vec<&str>> = BTreeMap::new();
+        let mut files = BTreeMap::new();
+        for &path in paths {
+            let Some((file, entry)) = self.outline.tree.file(&TreePath::from(path)) else {
+                continue;
+            };
+            if !matches!(entry.node, Node::File { size, .. } if size <= LARGEST) {
+                let message = format!("`/{path}` of the image is too large");
+                return Err(Error::new(Kind::Verify, message));
+            }
+            if let Some(place) = self.outline.files.get(file) {
+                files.insert(file.clone(), *place);
+                names.entry(file.clone()).or_default().push(path);
+            }
+        }
+        let found = Mutex::new(BTreeMap::new());
+        read_contents(self.image, &files, &|file, content| {
+            let mut bytes = Vec::new();
+            content
+                .read_to_end(&mut bytes)
+                .map_err(|error| reading(&error))?;
+            let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+            for name in names.get(file).into_iter().flatten() {
+                found.insert((*name).to_owned(), bytes.clone());
+            }
+            Ok(())
+        })?;
+        Ok(found.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn lacks(what: &str, package: &str) -> Error {
+    let message = format!("the image cannot be booted: it lacks {what}");
+    let message = message.trim_end_matches(',').to_owned();
+    Error::new(Kind::Usage, message).hint(format!("in Debian it comes from {package}"))
+}

@@ -1,0 +1,57 @@
+//! `import --collect`: the script that gathers a node's files, and what it leaves out.
+
+use std::fs;
+use std::process::Command;
+
+use super::common::{json, nodelith, root, run, scratch};
+
+/// The script, run in a root of its own with this machine's shell and tools.
+#[test]
+fn what_it_gathers_has_no_secrets() {
+    if !root("gathering a node's files") {
+        return;
+    }
+    let folder = tempfile::tempdir_in(scratch()).unwrap();
+    let script = folder.path().join("collect.sh");
+    fs::write(&script, run(nodelith().args(["import", "--collect"]))).unwrap();
+    run(Command::new("sh").arg("-n").arg(&script));
+    // The node's files lie over this machine's, for this script alone.
+    let node = fs::canonicalize("tests/import/fixtures/docker-1.20").unwrap();
+    let archive = folder.path().join("node.tar");
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "sh", "-euc", PLACE, "sh"])
+        .arg(&node)
+        .arg(&script)
+        .arg(&archive)
+        .arg(folder.path());
+    run(&mut command);
+    let listed = run(Command::new("tar").arg("-tf").arg(&archive));
+    let listed = String::from_utf8(listed).unwrap();
+    assert!(listed.contains("etc/docker/daemon.json"), "{listed}");
+    assert!(listed.contains("registry.local:5000/ca.crt"), "{listed}");
+    assert!(!listed.contains("client.key"), "{listed}");
+    let all = run(Command::new("tar").arg("-xOf").arg(&archive));
+    let all = String::from_utf8_lossy(&all);
+    assert!(!all.contains("hunter2") && !all.contains("PRIVATE KEY"));
+
+    let mut import = nodelith();
+    import.arg("import").arg(&archive);
+    import.args(["--kubernetes", "1.20", "--output"]);
+    import.arg(folder.path().join("node.toml"));
+    let document = json(&mut import);
+    assert!(document["carried"].as_u64().unwrap() > 20, "{document:#}");
+}
+
+/// Lays the node's /etc and /var/lib/kubelet over this machine's.
+const PLACE: &str = r#"
+for place in etc var/lib; do
+    mkdir -p "$4/$place/upper" "$4/$place/work"
+    cp -a "$1/$place/." "$4/$place/upper/"
+    mount -t tmpfs none "$4/$place/work"
+    mkdir -p "$4/$place/work/upper" "$4/$place/work/work"
+    cp -a "$4/$place/upper/." "$4/$place/work/upper/"
+    mount -t overlay -o "lowerdir=/$place,upperdir=$4/$place/work/upper,workdir=$4/$place/work/work" none "/$place"
+done
+sh "$2" "$3"
+"#;

@@ -1,0 +1,80 @@
+//! Whatever daemon.json says: a profile that loads comes of it, and every key is in just
+//! one of the three parts.
+
+use std::collections::BTreeMap;
+
+use nodelith::check::subject::Subject;
+use nodelith::compat::docker;
+use nodelith::import::{Target, import};
+use nodelith::profile::file::Architecture;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        "[a-z0-9:/.@=,%\" \\\\-]{0,24}".prop_map(Value::from),
+        Just(json!("json-file")),
+        Just(json!("https://mirror.example")),
+        Just(json!("native.cgroupdriver=systemd")),
+        Just(json!("max-size=10m")),
+    ];
+    leaf.prop_recursive(3, 12, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map("[a-zA-Z.\"-]{1,12}", inner, 0..4)
+                .prop_map(|map| json!(map)),
+        ]
+    })
+}
+
+fn daemon() -> impl Strategy<Value = BTreeMap<String, Value>> {
+    let known: Vec<String> = docker::settings()
+        .iter()
+        .flat_map(|row| row.keys.clone())
+        .collect();
+    let key = prop_oneof![9 => prop::sample::select(known), 1 => "[a-z-]{1,10}"];
+    prop::collection::btree_map(key, value(), 0..12)
+}
+
+/// Whether nothing is said below a key.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Object(map) => map.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_daemon_json_says(daemon in daemon(), minor in 18u32..38) {
+        let mut subject = Subject::new("generated", false);
+        let text = serde_json::to_string_pretty(&daemon).unwrap();
+        subject.add_text("etc/docker/daemon.json".into(), "/etc/docker/daemon.json".into(), text);
+        let target = Target {
+            name: "generated".to_owned().try_into().unwrap(),
+            architecture: Architecture::Amd64,
+            suite: None,
+            kubernetes: Some(format!("1.{minor}.0").parse().unwrap()),
+        };
+        let made = import(&subject, &target, &|_, _| Ok(()));
+        let made = made.map_err(|error| TestCaseError::fail(error.to_string()))?;
+        for (key, value) in &daemon {
+            let of = |setting: &str| {
+                setting == format!("docker {key}") || setting.starts_with(&format!("docker {key}."))
+            };
+            let count = made.items.iter().filter(|item| of(&item.setting)).count();
+            match value {
+                Value::Object(_) | Value::Array(_) => prop_assert!(
+                    count > 0 || is_empty(value), "{key} is in no part: {value}"
+                ),
+                _ => prop_assert_eq!(count, 1, "{}: {}", key, value),
+            }
+        }
+    }
+}

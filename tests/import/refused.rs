@@ -1,0 +1,86 @@
+//! What cannot be imported is said clearly.
+
+use std::fs;
+
+use insta::assert_snapshot;
+
+use super::common::{nodelith, refused, run};
+
+fn said(arguments: &[&str], status: i32) -> String {
+    refused(nodelith().arg("import").args(arguments), status)
+}
+
+#[test]
+fn nothing_and_nobody() {
+    assert_snapshot!(said(&[], 2), @r"
+    error: there is nothing to import
+    hint: name a node's root directory or an archive of it; `nodelith import --collect` prints a script that makes one
+    hint: or single files: --docker-config, --containerd-config, --kubelet-flags, --kubelet-config, --crictl-config
+    ");
+    assert_snapshot!(said(&["no-such-node"], 2), @r"
+    error: there is no `no-such-node`
+    hint: name a node's root directory, or an archive of it
+    ");
+    assert_snapshot!(said(&["tests/check/fixtures/docker-package/opt"], 2), @r"
+    error: the node does not say which Kubernetes it has
+    hint: give the version of the new node with `--kubernetes`
+    ");
+    assert_snapshot!(
+        said(&["tests/import/fixtures/kops-1.27", "--suite", "sarge"], 2), @r"
+    error: `sarge` is no suite that profiles are made for
+    hint: there are trixie, forky, bookworm
+    "
+    );
+}
+
+/// A profile that is there is left alone.
+#[test]
+fn a_profile_that_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let profile = folder.path().join("node.toml");
+    fs::write(&profile, "mine").unwrap();
+    let mut import = nodelith();
+    import.arg("import").arg("tests/import/fixtures/kops-1.27");
+    import.arg("--output").arg(&profile);
+    let told = refused(&mut import, 2).replace(folder.path().to_str().unwrap(), "FOLDER");
+    assert_snapshot!(told, @r"
+    error: `FOLDER/node.toml` exists already
+    hint: give another name, or `--force` to replace it
+    ");
+    assert_eq!(fs::read_to_string(&profile).unwrap(), "mine");
+    run(import.arg("--force"));
+    assert!(
+        fs::read_to_string(&profile)
+            .unwrap()
+            .starts_with("# Made by")
+    );
+}
+
+/// Broken files are counted as lost, and the rest is imported.
+#[test]
+fn broken_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = folder.path().join("daemon.json");
+    fs::write(&daemon, "{ \"bip\": ").unwrap();
+    let containerd = folder.path().join("config.toml");
+    fs::write(&containerd, "version = ").unwrap();
+    let mut import = nodelith();
+    import.arg("import").arg("--docker-config").arg(&daemon);
+    import.arg("--containerd-config").arg(&containerd);
+    import.args(["--kubernetes", "1.33", "--output"]);
+    let said = run(import.arg(folder.path().join("node.toml")));
+    let said = String::from_utf8(said)
+        .unwrap()
+        .replace(folder.path().to_str().unwrap(), "FOLDER");
+    assert_snapshot!(said, @r"
+    carried over (0)
+
+    changed in meaning (0)
+
+    cannot be carried (2)
+      containerd configuration  [FOLDER/config.toml:1]
+        it cannot be read: string values must be quoted, expected literal string
+      docker daemon.json  [FOLDER/daemon.json:1]
+        it cannot be read: while parsing a node, did not find expected node content
+    ");
+}
