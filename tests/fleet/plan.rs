@@ -267,6 +267,19 @@ fn etcd_keeps_its_quorum() {
     assert_eq!(plan(5, 2, ""), of("cp-0, cp-1, cp-2, cp-3, cp-4", ""));
 }
 
+/// A member that is only cordoned does not stand before the one that it must wait for.
+#[test]
+fn members_that_are_down_come_before_cordoned_ones() {
+    let mut nodes = ["cp-0", "cp-1", "cp-2"].map(|name| Node::old(name, "a").control_plane());
+    nodes[0].cordoned = true;
+    nodes[1].ready = "Unknown";
+    let scene = Scene::new(&nodes.iter().map(Node::json).collect::<Vec<_>>());
+    let plan = scene.json(&["plan", "--rules", "fleet.toml", "cluster.json"]);
+    let waves = plan["waves"].as_array().unwrap().iter();
+    let waves: Vec<_> = waves.map(|wave| names(&wave["nodes"])).collect();
+    assert_eq!(waves, [["cp-1"], ["cp-0"], ["cp-2"]]);
+}
+
 #[test]
 fn nodes_that_stay_unavailable_use_up_the_budget() {
     let mut nodes: Vec<_> = ["a", "b", "c"]

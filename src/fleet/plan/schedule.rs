@@ -133,6 +133,11 @@ impl<'a> Fleet<'a> {
                 queues[spot.0].entry(spot.1).or_default().push_back(at);
             }
         }
+        // Those that are down first: where a member of etcd that is only cordoned must wait
+        // for them, it must not stand before them.
+        for queue in broken.iter_mut().flat_map(BTreeMap::values_mut) {
+            queue.make_contiguous().sort_by_key(|&at| seats[at].up);
+        }
         let control_plane = rules.pools.len().checked_sub(1);
         let members = seats
             .iter()
