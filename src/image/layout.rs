@@ -224,7 +224,11 @@ fn prepare(folder: &Path) -> Result<PathBuf> {
     let sha256 = blobs.join("sha256");
     for path in [folder, &blobs, &sha256] {
         if !path.is_dir() {
-            fs::create_dir(path).io("making", path)?;
+            match fs::create_dir(path) {
+                // Another build has the same output.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => {}
+                made => made.io("making", path)?,
+            }
         }
         // Someone else's folder may refuse, and then keeps its mode.
         let _ = fs::set_permissions(path, Permissions::from_mode(0o755));
