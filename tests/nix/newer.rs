@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use crate::common::{nodelith, profile, run, scratch};
 use crate::functions::{expression, with_package};
@@ -16,6 +17,8 @@ const PROGRAMS: [&str; 4] = ["nix", "nix-build", "nix-instantiate", "nix-store"]
 
 /// The folder of the programs; the root is made once.
 fn programs() -> PathBuf {
+    static MAKING: Mutex<()> = Mutex::new(());
+    let _one = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = scratch().join("nix-forky");
     let programs = folder.join("programs");
     if programs.exists() {
