@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::common;
-use super::fixture::{PROFILE, Scene, small};
+use super::fixture::{Base, PROFILE, Scene, small};
 use super::upstream::Upstream;
 
 const ALL: &str = r#"
@@ -88,6 +88,35 @@ fn releases_are_installed_over_a_base() {
         before[..before.len() - 1]
     );
 }
+
+/// No program of the root is run, so that nothing needs emulation.
+#[test]
+fn of_another_architecture_than_this_machine() {
+    let upstream = Upstream::start();
+    let base = Base {
+        architecture: OTHER,
+        ..small()
+    };
+    let profile = format!("{PROFILE}{ALL}").replace("\"amd64\"", &format!("\"{OTHER}\""));
+    let (scene, layers) = Scene::on(&profile, &base);
+    scene.write("releases.toml", upstream.table());
+    scene.built(&["--releases", "releases.toml", "--compression", "gzip"]);
+    assert_eq!(scene.layers()[..2], layers);
+    let [_, config] = scene.documents();
+    assert_eq!(config["architecture"], OTHER);
+    // e_machine of ELF: EM_AARCH64 is 183, EM_X86_64 is 62.
+    let machine = if OTHER == "arm64" { 183 } else { 62 };
+    for program in ["containerd", "kubelet", "crictl"] {
+        let path = scene.unpacked().join("usr/bin").join(program);
+        assert_eq!(std::fs::read(path).unwrap()[18], machine, "{program}");
+    }
+}
+
+/// Not this machine's.
+const OTHER: &str = match cfg!(target_arch = "aarch64") {
+    true => "amd64",
+    false => "arm64",
+};
 
 #[test]
 fn all_of_it_can_be_vendored() {

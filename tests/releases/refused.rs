@@ -303,7 +303,7 @@ fn too_few_layers() {
        |
     33 | layers = 7
        |          ^
-    hint: each program that is no package has a layer of its own, beside the root and the configuration
+    hint: each program that is no package has a layer of its own, and so have images, beside the root and the configuration
     ");
 }
 
