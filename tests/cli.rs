@@ -210,11 +210,6 @@ fn help() {
               
               [env: NODELITH_OFFLINE]
 
-          --ca-file <FILE>
-              File with further certificate authorities for downloads (repeatable)
-              
-              [env: NODELITH_CA_FILE]
-
           --plain-http
               Speak plain HTTP to registries; one on this machine without TLS is spoken to so anyway
               
@@ -225,8 +220,13 @@ fn help() {
               
               [env: NODELITH_AUTH_FILE]
 
+          --ca-file <FILE>
+              File with further certificate authorities (repeatable)
+              
+              [env: NODELITH_CA_FILE]
+
           --registry-mirror <REGISTRY=URL>
-              What to ask for images before a registry (repeatable)
+              What to ask before a registry when pulling (repeatable)
               
               [env: NODELITH_REGISTRY_MIRROR]
 
@@ -290,14 +290,14 @@ fn help() {
                                             [env: NODELITH_VENDOR]
           --offline                         Use no network: everything must be in the store or the
                                             vendor folder [env: NODELITH_OFFLINE]
-          --ca-file <FILE>                  File with further certificate authorities for downloads
-                                            (repeatable) [env: NODELITH_CA_FILE]
           --plain-http                      Speak plain HTTP to registries; one on this machine without
                                             TLS is spoken to so anyway [env: NODELITH_PLAIN_HTTP]
           --auth-file <FILE>                File with credentials for registries [default: podman's and
                                             docker's own] [env: NODELITH_AUTH_FILE]
-          --registry-mirror <REGISTRY=URL>  What to ask for images before a registry (repeatable) [env:
-                                            NODELITH_REGISTRY_MIRROR]
+          --ca-file <FILE>                  File with further certificate authorities (repeatable) [env:
+                                            NODELITH_CA_FILE]
+          --registry-mirror <REGISTRY=URL>  What to ask before a registry when pulling (repeatable)
+                                            [env: NODELITH_REGISTRY_MIRROR]
 
     ----- stderr -----
     ");
@@ -336,8 +336,8 @@ fn help_on_registries() {
     Registry:
           --plain-http                      Speak plain HTTP to registries; one on this machine without
                                             TLS is spoken to so anyway [env: NODELITH_PLAIN_HTTP]
-          --auth-file <FILE>                File with credentials [default: podman's and docker's own]
-                                            [env: NODELITH_AUTH_FILE]
+          --auth-file <FILE>                File with credentials for registries [default: podman's and
+                                            docker's own] [env: NODELITH_AUTH_FILE]
           --ca-file <FILE>                  File with further certificate authorities (repeatable) [env:
                                             NODELITH_CA_FILE]
           --registry-mirror <REGISTRY=URL>  What to ask before a registry when pulling (repeatable)
@@ -374,8 +374,8 @@ fn help_on_registries() {
     Registry:
           --plain-http                      Speak plain HTTP to registries; one on this machine without
                                             TLS is spoken to so anyway [env: NODELITH_PLAIN_HTTP]
-          --auth-file <FILE>                File with credentials [default: podman's and docker's own]
-                                            [env: NODELITH_AUTH_FILE]
+          --auth-file <FILE>                File with credentials for registries [default: podman's and
+                                            docker's own] [env: NODELITH_AUTH_FILE]
           --ca-file <FILE>                  File with further certificate authorities (repeatable) [env:
                                             NODELITH_CA_FILE]
           --registry-mirror <REGISTRY=URL>  What to ask before a registry when pulling (repeatable)

@@ -26,9 +26,6 @@ pub use self::look::{Secret, Seen};
 pub use self::program::BuildInfo;
 pub use self::versions::{Said, Versions};
 
-/// Links followed on the way to one path, as in Linux.
-const MOST_LINKS: usize = 40;
-
 /// A small text of the subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text {
@@ -167,29 +164,7 @@ impl Subject {
     /// Where a path leads when links are followed within the root, and what is there.
     #[must_use]
     pub fn find(&self, path: &str) -> Option<(TreePath, &Entry)> {
-        let mut waiting = parts(path.as_bytes());
-        let mut at = TreePath::default();
-        let mut links = 0;
-        while let Some(part) = waiting.pop() {
-            if part == b".." {
-                at = at.parent().unwrap_or_default();
-                continue;
-            }
-            let next = at.join(&part);
-            match &self.tree.entries.get(&next)?.node {
-                Node::Symlink(target) => {
-                    links += 1;
-                    if links > MOST_LINKS {
-                        return None;
-                    }
-                    if target.as_bytes().starts_with(b"/") {
-                        at = TreePath::default();
-                    }
-                    waiting.extend(parts(target.as_bytes()));
-                }
-                _ => at = next,
-            }
-        }
+        let at = self.tree.resolve(&TreePath::from(path))?;
         let entry = self.tree.entries.get(&at)?;
         Some((at, entry))
     }
@@ -278,12 +253,4 @@ impl Subject {
         });
         fstab.then_some(ReadOnly::Mounted)
     }
-}
-
-/// A path's parts, the last first.
-fn parts(path: &[u8]) -> Vec<Vec<u8>> {
-    path.rsplit(|&byte| byte == b'/')
-        .filter(|part| !part.is_empty() && *part != b".")
-        .map(<[u8]>::to_vec)
-        .collect()
 }

@@ -4,8 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::registry::Mirror;
-
 mod ci;
 mod export;
 mod fleet;
@@ -16,7 +14,7 @@ pub use ci::{Cache, Matrix, MatrixFormat};
 pub use export::{Export, ExportFormat, Machine, SameRoot};
 pub use fleet::{Fleet, FleetPlan, FleetStatus};
 pub use look::{Check, CheckFiles, CheckFormat, Diff, FailOn, Import, Show};
-pub use registry::{Format, Pull, Push, Registry};
+pub use registry::{Access, Format, Pull, Push, Registry};
 
 /// Turns a short profile into an immutable Kubernetes node image.
 #[derive(Debug, Parser)]
@@ -181,35 +179,8 @@ pub struct Sources {
     /// Use no network: everything must be in the store or the vendor folder
     #[arg(long, env = "NODELITH_OFFLINE", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
     pub offline: bool,
-    /// File with further certificate authorities for downloads (repeatable)
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "NODELITH_CA_FILE",
-        hide_env_values = true,
-        value_delimiter = ':'
-    )]
-    pub ca_file: Vec<PathBuf>,
-    /// Speak plain HTTP to registries; one on this machine without TLS is spoken to so anyway
-    #[arg(long, env = "NODELITH_PLAIN_HTTP", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
-    pub plain_http: bool,
-    /// File with credentials for registries [default: podman's and docker's own]
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "NODELITH_AUTH_FILE",
-        hide_env_values = true
-    )]
-    pub auth_file: Option<PathBuf>,
-    /// What to ask for images before a registry (repeatable)
-    #[arg(
-        long,
-        value_name = "REGISTRY=URL",
-        env = "NODELITH_REGISTRY_MIRROR",
-        hide_env_values = true,
-        value_delimiter = ' '
-    )]
-    pub registry_mirror: Vec<Mirror>,
+    #[command(flatten)]
+    pub(crate) access: Access,
 }
 
 /// Which profile, lock and architectures.

@@ -116,16 +116,15 @@ fn cache_registries(
         let message = "`--offline` forbids the network, which `--cache-from` and `--cache-to` need";
         return Err(Error::new(Kind::Usage, message).hint("leave one of them out"));
     }
-    let default = Options::default();
+    let access = super::registry::options(&sources.access);
     let options = Options {
         http: http::Options {
-            ca_files: sources.ca_file.clone(),
             retries: CACHE_RETRIES,
-            ..default.http
+            ..access.http
         },
-        plain_http: sources.plain_http,
-        auth_file: sources.auth_file.clone(),
-        ..default
+        // A mirror may not have what was given a moment ago.
+        mirrors: Vec::new(),
+        ..access
     };
     let report = context.report.clone();
     Ok(Some(Registries::new(store.clone(), report, options)))

@@ -13,25 +13,37 @@ pub(super) fn registries(
     arguments: &args::Registry,
     chunk: Option<u64>,
 ) -> Result<Registries> {
-    let default = Options::default();
+    let access = options(&arguments.access);
     let options = Options {
         http: http::Options {
-            ca_files: arguments.ca_file.clone(),
             retries: arguments.retries,
             retry_pause: arguments.retry_delay,
             read_timeout: arguments.timeout,
-            ..default.http
+            ..access.http
         },
-        plain_http: arguments.plain_http,
-        auth_file: arguments.auth_file.clone(),
-        mirrors: arguments.registry_mirror.clone(),
-        chunk: chunk.unwrap_or(default.chunk),
+        chunk: chunk.unwrap_or(access.chunk),
+        ..access
     };
     Ok(Registries::new(
         context.store()?,
         context.report.clone(),
         options,
     ))
+}
+
+/// What the arguments say of every registry.
+pub(super) fn options(access: &args::Access) -> Options {
+    let default = Options::default();
+    Options {
+        http: http::Options {
+            ca_files: access.ca_file.clone(),
+            ..default.http
+        },
+        plain_http: access.plain_http,
+        auth_file: access.auth_file.clone(),
+        mirrors: access.registry_mirror.clone(),
+        ..default
+    }
 }
 
 /// What is wanted of an image.

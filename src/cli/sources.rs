@@ -12,7 +12,7 @@ use crate::http;
 use crate::lock::{self, Keep, Lock, Pinned, Resolver};
 use crate::profile::Profile;
 use crate::profile::explain::nearest;
-use crate::registry::{self, Registries};
+use crate::registry::Registries;
 use crate::report::{Report, Unit};
 use crate::source::debian::archive::mirror::{MAIN, MirrorOptions, Mirrors, Named, SECURITY};
 use crate::source::fetch::{Download, FetchOptions, Fetcher};
@@ -57,24 +57,12 @@ impl<'a> Setting<'a> {
         };
         let options = FetchOptions {
             http: http::Options {
-                ca_files: sources.ca_file.clone(),
+                ca_files: sources.access.ca_file.clone(),
                 ..http::Options::default()
             },
             offline: sources.offline || sources.vendor.is_some(),
         };
-        let registries = registry::Options {
-            plain_http: sources.plain_http,
-            auth_file: sources.auth_file.clone(),
-            mirrors: sources.registry_mirror.clone(),
-            ..registry::Options::default()
-        };
-        let registries = registry::Options {
-            http: http::Options {
-                ca_files: sources.ca_file.clone(),
-                ..registries.http
-            },
-            ..registries
-        };
+        let registries = super::registry::options(&sources.access);
         Ok(Self {
             registries: Registries::new(store.clone(), context.report.clone(), registries),
             store,

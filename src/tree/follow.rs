@@ -7,35 +7,69 @@ use super::{Node, Tree, TreePath};
 /// Links followed on the way to one path, as in Linux.
 const MOST_LINKS: usize = 40;
 
+/// What is done with a part of a path.
+pub enum Step {
+    /// It is gone through as it is, whether or not anything is there.
+    Through,
+    /// Its link is followed.
+    Follow,
+    /// The path leads nowhere.
+    Nowhere,
+}
+
+/// Where a path leads within a root, of which `get` tells what is where. `step` says what
+/// to do with each part, from what is there and whether it is the last one. None if links
+/// go in a circle.
+pub fn follow<'n>(
+    get: impl Fn(&TreePath) -> Option<&'n Node>,
+    path: &TreePath,
+    step: impl Fn(&TreePath, Option<&Node>, bool) -> Step,
+) -> Option<TreePath> {
+    let mut waiting = parts(path);
+    let mut at = TreePath::default();
+    let mut links = 0;
+    while let Some(part) = waiting.pop() {
+        if part == b".." {
+            at = at.parent().unwrap_or_default();
+            continue;
+        }
+        let next = at.join(&part);
+        let node = get(&next);
+        match (step(&next, node, waiting.is_empty()), node) {
+            (Step::Nowhere, _) => return None,
+            (Step::Follow, Some(Node::Symlink(target))) => {
+                links += 1;
+                if links > MOST_LINKS {
+                    return None;
+                }
+                if target.as_bytes().starts_with(b"/") {
+                    at = TreePath::default();
+                }
+                waiting.extend(parts(target));
+            }
+            (Step::Through | Step::Follow, _) => at = next,
+        }
+    }
+    Some(at)
+}
+
 impl Tree {
+    fn node(&self, path: &TreePath) -> Option<&Node> {
+        self.entries.get(path).map(|entry| &entry.node)
+    }
+
     /// Where a path leads when every link is followed within the root, the last one too;
     /// none if nothing is there or links go in a circle.
     #[must_use]
     pub fn resolve(&self, path: &TreePath) -> Option<TreePath> {
-        let mut waiting = parts(path);
-        let mut at = TreePath::default();
-        let mut links = 0;
-        while let Some(part) = waiting.pop() {
-            if part == b".." {
-                at = at.parent().unwrap_or_default();
-                continue;
-            }
-            let next = at.join(&part);
-            match &self.entries.get(&next)?.node {
-                Node::Symlink(target) => {
-                    links += 1;
-                    if links > MOST_LINKS {
-                        return None;
-                    }
-                    if target.as_bytes().starts_with(b"/") {
-                        at = TreePath::default();
-                    }
-                    waiting.extend(parts(target));
-                }
-                _ => at = next,
-            }
-        }
-        Some(at)
+        follow(
+            |at| self.node(at),
+            path,
+            |_, node, _| match node {
+                Some(_) => Step::Follow,
+                None => Step::Nowhere,
+            },
+        )
     }
 
     /// Where what is put at a path comes to be: links in its folders are followed within
@@ -43,31 +77,14 @@ impl Tree {
     /// part is kept. None if links go in a circle.
     #[must_use]
     pub fn place(&self, path: &TreePath, gone: &BTreeSet<TreePath>) -> Option<TreePath> {
-        let mut waiting = parts(path);
-        let mut at = TreePath::default();
-        let mut links = 0;
-        while let Some(part) = waiting.pop() {
-            if part == b".." {
-                at = at.parent().unwrap_or_default();
-                continue;
-            }
-            let next = at.join(&part);
-            let entry = self.entries.get(&next);
-            match entry.map(|entry| &entry.node) {
-                Some(Node::Symlink(target)) if !waiting.is_empty() && !gone.contains(&next) => {
-                    links += 1;
-                    if links > MOST_LINKS {
-                        return None;
-                    }
-                    if target.as_bytes().starts_with(b"/") {
-                        at = TreePath::default();
-                    }
-                    waiting.extend(parts(target));
-                }
-                _ => at = next,
-            }
-        }
-        Some(at)
+        follow(
+            |at| self.node(at),
+            path,
+            |at, _, last| match last || gone.contains(at) {
+                true => Step::Through,
+                false => Step::Follow,
+            },
+        )
     }
 }
 

@@ -7,7 +7,7 @@
 
 pub mod compare;
 pub mod edit;
-mod follow;
+pub mod follow;
 pub mod image;
 mod path;
 pub mod scan;

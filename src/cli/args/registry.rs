@@ -7,14 +7,13 @@ use clap::{Args, ValueEnum};
 
 use crate::registry::{Mirror, Reference};
 
-/// How to deal with registries.
+/// How registries are reached, and whom to trust.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Registry")]
-pub struct Registry {
+pub struct Access {
     /// Speak plain HTTP to registries; one on this machine without TLS is spoken to so anyway
     #[arg(long, env = "NODELITH_PLAIN_HTTP", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
     pub plain_http: bool,
-    /// File with credentials [default: podman's and docker's own]
+    /// File with credentials for registries [default: podman's and docker's own]
     #[arg(
         long,
         value_name = "FILE",
@@ -40,6 +39,14 @@ pub struct Registry {
         value_delimiter = ' '
     )]
     pub registry_mirror: Vec<Mirror>,
+}
+
+/// How to deal with registries.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Registry")]
+pub struct Registry {
+    #[command(flatten)]
+    pub(crate) access: Access,
     /// How often a request that fails is tried again
     #[arg(long, value_name = "NUMBER", default_value_t = 5)]
     pub retries: u32,

@@ -4,6 +4,8 @@ mod images;
 mod judged;
 mod kubelet;
 mod matrix;
+mod refusals;
+mod registries;
 mod runtime;
 #[path = "../../../tests/common/skip.rs"]
 mod skip;

@@ -18,13 +18,11 @@ use super::path::StorePath;
 use super::registration::{self, REGISTRATION};
 use super::system;
 use crate::error::{Error, Kind, Result};
+use crate::tree::follow::{Step, follow};
 use crate::tree::{Content, Entry, FIXED_TIME, Node, Tree, TreePath};
 
 /// The component of the registration and of a system's links.
 pub(super) const COMPONENT: &str = "nix-links";
-
-/// Links followed in one path, as in Linux.
-const MOST_LINKS: usize = 40;
 
 /// A closure, and what is to be done with it.
 #[derive(Debug, Clone)]
@@ -153,29 +151,9 @@ impl Placed {
     /// Where a path leads, its links followed, and what is there.
     #[must_use]
     pub fn find(&self, path: &TreePath) -> Option<(TreePath, &Entry)> {
-        let mut waiting = parts(path);
-        let mut at = TreePath::default();
-        let mut links = 0;
-        while let Some(part) = waiting.pop() {
-            if part == b".." {
-                at = at.parent().unwrap_or_default();
-                continue;
-            }
-            let next = at.join(&part);
-            match self.entries.get(&next).map(|entry| &entry.node) {
-                Some(Node::Symlink(target)) => {
-                    links += 1;
-                    if links > MOST_LINKS {
-                        return None;
-                    }
-                    if target.as_bytes().starts_with(b"/") {
-                        at = TreePath::default();
-                    }
-                    waiting.extend(parts(target));
-                }
-                _ => at = next,
-            }
-        }
+        // Of the folders above store paths, not all are there.
+        let node = |at: &TreePath| self.entries.get(at).map(|entry| &entry.node);
+        let at = follow(node, path, |_, _, _| Step::Follow)?;
         self.entries
             .get_key_value(&at)
             .map(|(path, entry)| (path.clone(), entry))
@@ -193,15 +171,6 @@ impl Placed {
             .flatten()
             .collect()
     }
-}
-
-/// A path's parts, the last first.
-fn parts(path: &TreePath) -> Vec<Vec<u8>> {
-    path.as_bytes()
-        .rsplit(|&byte| byte == b'/')
-        .filter(|part| !part.is_empty() && *part != b".")
-        .map(<[u8]>::to_vec)
-        .collect()
 }
 
 fn outside(node: Node, mode: u32, component: &Arc<str>) -> Entry {
@@ -298,19 +267,10 @@ fn add_copy(placed: &mut Placed, path: TreePath, entry: Entry, base: &Tree) -> R
 
 /// Whether the root has a folder at a path, or a link to one.
 fn is_folder(base: &Tree, placed: &Placed, path: &TreePath) -> bool {
-    let mut at = path.clone();
-    for _ in 0..MOST_LINKS {
-        let entry = base.entries.get(&at).or_else(|| placed.entries.get(&at));
-        match entry.map(|entry| &entry.node) {
-            Some(Node::Directory) => return true,
-            Some(Node::Symlink(target)) if target.as_bytes().starts_with(b"/") => {
-                at = TreePath::new(&target.as_bytes()[1..]);
-            }
-            Some(Node::Symlink(target)) => {
-                at = at.parent().unwrap_or_default().join(target.as_bytes());
-            }
-            _ => return false,
-        }
-    }
-    false
+    let node = |at: &TreePath| {
+        let entry = base.entries.get(at).or_else(|| placed.entries.get(at));
+        entry.map(|entry| &entry.node)
+    };
+    let at = follow(node, path, |_, _, _| Step::Follow);
+    at.and_then(|at| node(&at)) == Some(&Node::Directory)
 }
