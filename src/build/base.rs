@@ -10,8 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Builder, pause};
-use crate::check::rules;
+use super::{Builder, findings, pause};
 use crate::check::subject::{Seen, Subject, Versions, look};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
@@ -32,7 +31,7 @@ use crate::tree::{Content, Node, Tree, TreePath};
 /// What is kept of a base's files may come to this much, in bytes.
 const MOST_SEEN: usize = 96 << 20;
 /// The longest text that node configuration reads, in bytes.
-const LONGEST_TEXT: u64 = 4 << 20;
+pub(super) const LONGEST_TEXT: u64 = 4 << 20;
 /// The longest program from which a pause image is made, in bytes.
 const LONGEST_PAUSE: u64 = 16 << 20;
 
@@ -69,10 +68,10 @@ impl Builder<'_> {
         pinned: &PinnedBase,
         architecture: &str,
     ) -> Result<Base> {
-        let chosen = self.images.fetch(named, &pinned.image, architecture)?;
         if let Some(base) = recorded(self.store, pinned) {
             return Ok(base);
         }
+        let chosen = self.images.fetch(named, &pinned.image, architecture)?;
         let manifest = chosen.manifest().cloned().ok_or_else(|| {
             let message = format!("`{}` has no manifest", named.reference);
             Error::new(Kind::Verify, message)
@@ -100,10 +99,10 @@ pub(super) fn recorded(store: &Store, pinned: &PinnedBase) -> Option<Base> {
 
 fn key(pinned: &PinnedBase) -> Digest {
     // What is looked for in files follows the rules.
-    let rules: Vec<_> = rules::all().map(|rule| rule.id).collect();
+    let rules = findings::rules();
     let parts = serde_json::json!({
         "format": FORMAT, "rules": rules, "nodelith": env!("CARGO_PKG_VERSION"),
-        "manifest": pinned.image.manifest, "reference": pinned.image.reference,
+        "image": pinned.image,
     });
     Digest::of(parts.to_string().as_bytes())
 }

@@ -13,7 +13,7 @@ use super::images;
 use super::nix::Closures;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
-use crate::layer::{self, Compression, FORMAT, LayerBlob, PlannedLayer, Uncompressed};
+use crate::layer::{self, Compression, FORMAT, LayerBlob, Plan, PlannedLayer, Uncompressed};
 use crate::lock::Pinned;
 use crate::profile::Profile;
 use crate::profile::file::{CrictlSource, KubeletSource};
@@ -76,35 +76,50 @@ pub(super) fn layers(
             Ok(layer)
         })
         .collect::<Result<Vec<_>>>()?;
-    layers.extend(over(kept, parts, shares, shares.limit, threads)?);
+    layers.extend(Plans::of(parts, shares, shares.limit)?.make(kept, parts.own, threads)?);
     Ok(layers)
 }
 
-/// The layers over the root's: the closures', then the profile's, `limit` of them at most.
-fn over(
-    kept: &Kept<'_>,
-    parts: &Parts<'_>,
-    shares: &Shares,
-    limit: usize,
-    threads: usize,
-) -> Result<Vec<Layer>> {
-    let make = |planned: &PlannedLayer, tree: &Tree, threads| -> Result<Layer> {
-        let (store, compression) = (kept.store, kept.compression);
-        let key = layer::key(tree, planned, compression)?;
-        let mut layer = kept.or_made(
-            &key,
-            &planned.id,
-            Some(&|| layer::uncompressed(store, planned, tree)),
-            || layer::make(store, planned, tree, compression, threads),
-        )?;
-        // The same entries may have had another name.
-        layer.blob.id.clone_from(&planned.id);
-        Ok(layer)
-    };
-    let mut layers = Vec::new();
-    if let Some(closures) = parts.closures {
-        let plans = closures.plan(shares.closures)?;
-        let planned = plans.iter().flat_map(|(plan, tree)| {
+/// Which layers come over the root's.
+struct Plans {
+    /// Those of closures, each with the tree that its entries are of.
+    closures: Vec<(Plan, Tree)>,
+    /// The profile's.
+    own: Plan,
+}
+
+impl Plans {
+    /// Plans them; the profile's are `limit` at most.
+    fn of(parts: &Parts<'_>, shares: &Shares, limit: usize) -> Result<Self> {
+        let closures = parts.closures.map(|all| all.plan(shares.closures));
+        Ok(Self {
+            closures: closures.transpose()?.unwrap_or_default(),
+            own: layer::plan(parts.own, &BTreeMap::new(), limit)?,
+        })
+    }
+
+    /// How many they are.
+    fn len(&self) -> usize {
+        let closures = self.closures.iter().map(|(plan, _)| plan.layers.len());
+        closures.sum::<usize>() + self.own.layers.len()
+    }
+
+    /// Makes them, the closures' first; `own` are the profile's entries.
+    fn make(&self, kept: &Kept<'_>, own: &Tree, threads: usize) -> Result<Vec<Layer>> {
+        let make = |planned: &PlannedLayer, tree: &Tree, threads| -> Result<Layer> {
+            let (store, compression) = (kept.store, kept.compression);
+            let key = layer::key(tree, planned, compression)?;
+            let mut layer = kept.or_made(
+                &key,
+                &planned.id,
+                Some(&|| layer::uncompressed(store, planned, tree)),
+                || layer::make(store, planned, tree, compression, threads),
+            )?;
+            // The same entries may have had another name.
+            layer.blob.id.clone_from(&planned.id);
+            Ok(layer)
+        };
+        let planned = self.closures.iter().flat_map(|(plan, tree)| {
             let layers = plan.layers.iter();
             layers.map(move |planned| (planned, tree))
         });
@@ -112,13 +127,12 @@ fn over(
         let compressing = threads.min(THREADS_FOR_A_LAYER);
         let made = planned.par_iter();
         let made = made.map(|(planned, tree)| make(planned, tree, compressing));
-        layers.extend(made.collect::<Result<Vec<_>>>()?);
+        let mut layers = made.collect::<Result<Vec<_>>>()?;
+        for planned in &self.own.layers {
+            layers.push(make(planned, own, threads)?);
+        }
+        Ok(layers)
     }
-    let plan = layer::plan(parts.own, &BTreeMap::new(), limit)?;
-    for planned in &plan.layers {
-        layers.push(make(planned, parts.own, threads)?);
-    }
-    Ok(layers)
 }
 
 /// The id of the layer that takes paths out of a base.
@@ -147,13 +161,8 @@ pub(super) fn over_base(
         .collect();
     let gone: BTreeSet<TreePath> = parts.composed.gone(&base.tree).cloned().collect();
     let taken = layers.len() + usize::from(!gone.is_empty());
-    let plan = layer::plan(parts.own, &BTreeMap::new(), layer::plan::MAX_LIMIT)?;
-    let closures = match parts.closures {
-        Some(closures) => closures.plan(shares.closures)?,
-        None => Vec::new(),
-    };
-    let closures: usize = closures.iter().map(|(plan, _)| plan.layers.len()).sum();
-    enough(profile, taken, taken + closures + plan.layers.len())?;
+    let plans = Plans::of(parts, shares, layer::plan::MAX_LIMIT)?;
+    enough(profile, taken, taken + plans.len())?;
     if !gone.is_empty() {
         let folders = folders(&base.tree, &gone);
         let key = serde_json::json!({
@@ -166,8 +175,7 @@ pub(super) fn over_base(
             layer::make_whiteouts(kept.store, REMOVED, &folders, &gone, kept.compression)
         })?);
     }
-    let most = layer::plan::MAX_LIMIT;
-    layers.extend(over(kept, parts, shares, most, threads)?);
+    layers.extend(plans.make(kept, parts.own, threads)?);
     Ok(layers)
 }
 

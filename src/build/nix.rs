@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::base::LONGEST_TEXT;
 use super::compose::{self, Composed};
 use super::root::wanted;
 use super::{Builder, Ground};
@@ -16,7 +17,7 @@ use crate::profile::Profile;
 use crate::profile::file::{CopyToRoot, NixClosure, NixPermission};
 use crate::profile::value::{FileMode, Id};
 use crate::report::{Unit, counted};
-use crate::source::nix::{self, Permission, Placed, Placing, Pool, StorePath};
+use crate::source::nix::{self, Permission, Placing, Pool, StorePath};
 use crate::tree::{Node, Tree, TreePath};
 
 /// The closures of an image.
@@ -53,30 +54,36 @@ impl Builder<'_> {
         task.finish(&counted(paths.len(), "store path"));
         let text = |path: &TreePath, content: &_| layer::read_file(self.store, path, content);
         let placed = nix::place(&placings, read, ground.tree(), &text)?;
-        self.texts(&placed, &folder, ground.texts_mut())?;
+        let composed = compose::compose(ground.tree(), placed.entries, &BTreeSet::new())?;
+        let whole = composed.over(ground.tree().clone());
+        self.texts(&composed.added, &whole, &folder, ground.texts_mut())?;
         Ok(Some(Closures {
-            composed: compose::compose(ground.tree(), placed.entries, &BTreeSet::new())?,
+            composed,
             pools: nix::grouping(&placings),
             folder,
         }))
     }
 
-    /// Keeps aside the texts among what was placed that are asked for.
+    /// Keeps aside the texts among what was added that are asked for, by where they
+    /// stand in the `whole` root.
     fn texts(
         &self,
-        placed: &Placed,
+        added: &Tree,
+        whole: &Tree,
         folder: &TreePath,
         known: &mut BTreeMap<TreePath, String>,
     ) -> Result<()> {
-        let outside = placed.entries.keys();
+        let outside = added.entries.keys();
         let outside = outside.filter(|path| !path.is_within(folder.as_bytes()));
         for path in outside.filter(|path| wanted(path.as_bytes())) {
             known.remove(path);
-            if let Some((at, entry)) = placed.find(path)
-                && let Node::File { size, content } = entry.node.clone()
-                && size <= LONGEST_TEXT
+            // A link into the store leads to what was added; one to the root's own is its.
+            if let Some(at) = whole.resolve(path)
+                && let Some(entry) = added.entries.get(&at)
+                && let Node::File { size, content } = &entry.node
+                && *size <= LONGEST_TEXT
             {
-                let bytes = layer::read_file(self.store, &at, &content)?;
+                let bytes = layer::read_file(self.store, &at, content)?;
                 let text = String::from_utf8_lossy(&bytes).into_owned();
                 known.insert(path.clone(), text);
             }
@@ -84,9 +91,6 @@ impl Builder<'_> {
         Ok(())
     }
 }
-
-/// The longest text that is kept aside, in bytes.
-const LONGEST_TEXT: u64 = 4 << 20;
 
 impl Closures {
     /// The root with the closures.

@@ -29,7 +29,7 @@ pub struct Preview {
     pub seen: BTreeMap<TreePath, Seen>,
     /// The labels of such an image.
     pub labels: BTreeMap<String, String>,
-    /// Whether the root and the releases are in it.
+    /// Whether all of it is in the tree: never with closures, which only a build reads.
     pub whole: bool,
 }
 
@@ -51,10 +51,11 @@ pub fn preview(
     if let Some(base) = &base {
         components = base.components(profile, components);
     }
-    let mut fetched = true;
+    // Closures are read by builds alone.
+    let mut fetched = profile.nix.is_empty();
     if let Some(pinned) = pinned {
         let known = programs::known(store, pinned)?;
-        fetched = known.is_some();
+        fetched &= known.is_some();
         components = components.with(known.unwrap_or_else(|| programs::outlines(pinned)));
     }
     components.containerd = containerd.or(components.containerd);

@@ -216,6 +216,9 @@ fn profile(context: &Context, path: &Path, arguments: &Check) -> Result<Subject>
     if !subject.whole {
         let what = match pinned {
             None => "there is no lock, so that packages and their versions are not known",
+            Some(_) if !profile.nix.is_empty() => {
+                "closures are seen in the built image alone, so that only what the profile itself makes was looked at"
+            }
             Some(_) => {
                 "its root has not been built yet, so that only what the profile itself makes was looked at"
             }

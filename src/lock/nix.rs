@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::components::locate;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::profile::Profile;
@@ -49,17 +50,23 @@ pub fn closures(
     profile: &Profile,
     architecture: &str,
 ) -> Result<Vec<PinnedClosure>> {
-    let one = |wanted: &NixClosure| {
-        let closure = resolve(root, wanted, architecture).map_err(|error| {
-            let place = profile.place(&["nix", "name"], Some(&wanted.name));
-            match place {
-                Some(place) if error.place().is_none() => error.at(place),
-                _ => error,
-            }
-        })?;
-        Ok(pin(&wanted.name, &closure))
-    };
+    let one = |wanted: &NixClosure| pin_one(root, profile, wanted, architecture);
     profile.nix.iter().map(one).collect()
+}
+
+fn pin_one(
+    root: &StoreRoot,
+    profile: &Profile,
+    wanted: &NixClosure,
+    architecture: &str,
+) -> Result<PinnedClosure> {
+    let closure = resolve(root, wanted, architecture);
+    let closure = closure.map_err(|error| located(error, profile, wanted))?;
+    Ok(pin(&wanted.name, &closure))
+}
+
+fn located(error: Error, profile: &Profile, wanted: &NixClosure) -> Error {
+    locate(error, profile, &["nix", "name"], Some(&wanted.name))
 }
 
 /// Pins anew the closures that are others now: whose link leads elsewhere, or whose
@@ -77,24 +84,20 @@ pub fn renewed(
         let file = one.path.as_ref().or(one.graph.as_ref());
         file.is_some_and(|file| on_disk(file, architecture).symlink_metadata().is_ok())
     };
-    let same = |(wanted, pinned): (&NixClosure, &PinnedClosure)| -> Result<bool> {
+    let one = |(wanted, pinned): (&NixClosure, &PinnedClosure)| {
         if !there(wanted) {
-            return Ok(true);
+            return Ok(pinned.clone());
         }
-        match &wanted.path {
-            Some(path) => Ok([nix::target(&on_disk(path, architecture))?] == pinned.root[..]),
-            None => {
-                let closure = resolve(root, wanted, architecture)?;
-                Ok(pin(&wanted.name, &closure) == *pinned)
+        if let Some(path) = &wanted.path {
+            let target = nix::target(&on_disk(path, architecture));
+            let target = target.map_err(|error| located(error, profile, wanted))?;
+            if [target] == pinned.root[..] {
+                return Ok(pinned.clone());
             }
         }
+        pin_one(root, profile, wanted, architecture)
     };
-    for pair in profile.nix.iter().zip(pinned) {
-        if !same(pair)? {
-            return closures(root, profile, architecture);
-        }
-    }
-    Ok(pinned.to_vec())
+    profile.nix.iter().zip(pinned).map(one).collect()
 }
 
 impl PinnedClosure {

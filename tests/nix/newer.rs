@@ -111,14 +111,20 @@ fn a_newer_nix_builds_the_same_image() {
     if !able() {
         return;
     }
-    let digest = |store: &Store| {
+    let built = |store: &Store, attribute: Option<&str>| {
         let file = store.write("image.nix", &expression("node"));
         let mut build = store.nix("nix-build");
-        build.arg("--no-out-link").arg(&file).args(["-A", "digest"]);
+        build.arg("--no-out-link").arg(&file);
+        build.args(attribute.iter().flat_map(|name| ["-A", name]));
         build.args(["--option", "sandbox-fallback", "false"]);
         let path = String::from_utf8(run(&mut build)).unwrap();
-        fs::read_to_string(store.on_disk(path.trim())).unwrap()
+        path.trim().to_owned()
     };
-    let newer = digest(&with_package(Store::of(programs())));
-    assert_eq!(newer, digest(&with_package(Store::new())));
+    let digest =
+        |store: &Store| fs::read_to_string(store.on_disk(&built(store, Some("digest")))).unwrap();
+    let newer = with_package(Store::of(programs()));
+    assert_eq!(digest(&newer), digest(&with_package(Store::new())));
+    // No store path is kept alive for the image.
+    let image = built(&newer, None);
+    assert_eq!(newer.ask(&["--query", "--references", &image]), "");
 }

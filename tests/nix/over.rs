@@ -37,7 +37,8 @@ fn nothing_of_the_root_is_hidden_and_its_layers_stay() {
     let store = Store::new();
     let environment = format!(
         r#"let hello = {HELLO}; in run "environment" ''
-  mkdir -p $out/usr $out/etc
+  mkdir -p $out/usr $out/etc $out/bin
+  cp ${{hello}}/bin/hello $out/bin/hello-too
   ln -s ${{hello}}/bin $out/usr/bin
   echo "of the environment" > $out/etc/debian_version
 ''"#
@@ -65,6 +66,9 @@ fn nothing_of_the_root_is_hidden_and_its_layers_stay() {
         root.join("usr/bin/env").is_file(),
         "the root's own programs are gone"
     );
+    // `/bin` is a link of the root's: what the environment has there is where it leads.
+    assert!(root.join("usr/bin/hello-too").is_file());
+    assert!(root.join("bin").is_symlink());
     let data = fs::read_to_string(root.join("etc/debian_version")).unwrap();
     assert_eq!(data, "of the environment\n");
     accepted(&store, &root, &[&environment]);

@@ -171,6 +171,39 @@ fn the_same_from_any_registry_and_store() {
     assert_eq!(layers(&stage, "other"), first);
 }
 
+/// What tells which archives an image needs is kept as long as the lock is built.
+#[test]
+fn pruning_leaves_what_a_changed_setting_needs() {
+    let stage = Stage::node("1.7.24", IMAGES);
+    publish(&stage);
+    let first = layers(&stage, "out");
+    // No blob was used for long, but what records name.
+    let mut old = Command::new("find");
+    old.arg(stage.scene.path("store/blobs"));
+    run(old.args([
+        "-type",
+        "f",
+        "-exec",
+        "touch",
+        "-d",
+        "2020-01-01",
+        "{}",
+        "+",
+    ]));
+    run(&mut stage.scene.nodelith(&["store", "prune"]));
+    let profile = fs::read_to_string(stage.scene.path("node.toml")).unwrap();
+    stage.scene.write(
+        "node.toml",
+        format!("{profile}[sysctl]\nvm.swappiness = 1\n").trim_start(),
+    );
+    let mut build = stage.build("out");
+    let built = json(build.arg("--offline"));
+    let made = built["images"][0]["layers"].as_array().unwrap();
+    let made = made.iter().filter(|layer| layer["reused"] == false);
+    assert_eq!(made.count(), 1);
+    assert_eq!(layers(&stage, "out").len(), first.len());
+}
+
 #[test]
 fn a_changed_image_or_setting_changes_its_own_layer() {
     let stage = Stage::node("1.7.24", IMAGES);

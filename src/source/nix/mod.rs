@@ -36,8 +36,6 @@ mod system;
 pub use closure::Closure;
 pub use graph::{Graph, PathInfo};
 pub use groups::{Pool, grouping};
-pub use hash::parse as parse_hash;
-pub use nar::nar_hash;
 pub use path::StorePath;
 pub use place::{Permission, Placed, Placing, paths, place};
 pub use query::{query, target};

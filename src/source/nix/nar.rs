@@ -46,15 +46,10 @@ pub(super) struct Archive {
     pub(super) entries: Vec<(TreePath, Kind)>,
 }
 
-/// The SHA-256 of the Nix archive of what is at `path`, and the archive's length.
+/// Reads what is at `path`.
 ///
 /// # Errors
 /// When it cannot be read, or holds what no store path can.
-pub fn nar_hash(path: &Path) -> Result<(Digest, u64)> {
-    archive(path).map(|archive| (archive.hash, archive.size))
-}
-
-/// Reads what is at `path`.
 pub(super) fn archive(path: &Path) -> Result<Archive> {
     let mut walk = Walk {
         hasher: Hasher::new(io::sink()),
@@ -219,8 +214,9 @@ mod tests {
             bytes.extend(text.as_bytes());
             bytes.resize(bytes.len().next_multiple_of(8), 0);
         }
+        let made = archive(&path).unwrap();
         assert_eq!(
-            nar_hash(&path).unwrap(),
+            (made.hash, made.size),
             (Digest::of(&bytes), bytes.len() as u64)
         );
     }

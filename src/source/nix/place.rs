@@ -231,6 +231,12 @@ fn copy(placed: &mut Placed, placing: &Placing, root: &StorePath, base: &Tree) -
 /// Adds a copy. Where the root has a folder and the copy is a link to one, what is
 /// in that is linked instead: a link in the place of `/usr/bin` would hide the root's.
 fn add_copy(placed: &mut Placed, path: TreePath, entry: Entry, base: &Tree) -> Result<()> {
+    // The root has a folder there, or a link to one (`/bin`): what is copied goes into it.
+    let here = base.resolve(&path);
+    let here = here.and_then(|at| base.entries.get(&at));
+    if entry.node == Node::Directory && here.is_some_and(|here| here.node == Node::Directory) {
+        return Ok(());
+    }
     if let Node::Symlink(target) = &entry.node
         && is_folder(base, placed, &path)
         && let Some((real, found)) = placed.find(target)

@@ -22,6 +22,10 @@ use crate::store::Store;
 /// The folder of a vendor folder that has images' blobs, each by its digest, in hexadecimal.
 pub const VENDORED: &str = "images";
 
+/// The kind of records that name what must be at hand to know an image: its documents
+/// and configuration.
+const RECORD: &str = "oci";
+
 /// Brings images.
 pub struct Images<'a> {
     /// The store.
@@ -74,6 +78,7 @@ impl Images<'_> {
                     .hint("if the other image is meant, write its digest into the profile"));
             }
         }
+        self.remember(&manifest, &chosen)?;
         Ok(PinnedImage {
             reference: image.reference.clone(),
             source: image.elsewhere(),
@@ -98,6 +103,14 @@ impl Images<'_> {
         };
         let pulled = self.registries.pull(&reference, &wanted)?;
         self.in_store(pulled.top.digest, architecture)
+    }
+
+    /// Has the store keep what must be at hand to know an image.
+    fn remember(&self, manifest: &Digest, chosen: &Chosen) -> Result<()> {
+        let documents = chosen.documents.iter().map(|one| one.descriptor.digest);
+        let config = chosen.blobs.first().map(|config| config.digest);
+        let digests: Vec<Digest> = documents.chain(config).collect();
+        self.store.put_record(RECORD, manifest, &digests)
     }
 
     /// Whether the image's layout or archive is on this machine.
@@ -152,6 +165,7 @@ impl Images<'_> {
             );
             return Err(Error::new(Kind::Verify, message).hint(renew(pinned)));
         }
+        self.remember(&pinned.manifest, &chosen)?;
         Ok(chosen)
     }
 
@@ -167,6 +181,8 @@ impl Images<'_> {
     /// What a pinned image consists of, if documents and configuration are in the store.
     #[must_use]
     pub fn outline(&self, pinned: &PinnedImage, architecture: &str) -> Option<Chosen> {
+        // The store keeps what a record names, as long as somebody asks for the record.
+        let _: Option<Vec<Digest>> = self.store.record(RECORD, &pinned.manifest);
         let chosen = self.in_store(pinned.digest, architecture).ok()?;
         let manifest = chosen.manifest()?.digest;
         (manifest == pinned.manifest).then_some(chosen)
