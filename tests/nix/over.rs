@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use crate::common::mirror::{Mirror, minimal_packages};
-use crate::common::{refused, run};
+use crate::common::{self, refused, run};
 use crate::layers::layers;
 use crate::store::{Store, able};
 use crate::{HELLO, accepted, nodelith, unpacked};
@@ -72,6 +72,24 @@ fn nothing_of_the_root_is_hidden_and_its_layers_stay() {
     let data = fs::read_to_string(root.join("etc/debian_version")).unwrap();
     assert_eq!(data, "of the environment\n");
     accepted(&store, &root, &[&environment]);
+
+    // What closures bring is not missed where only the profile is looked at.
+    let mut check = common::nodelith();
+    check.args([
+        "check",
+        "node.toml",
+        "--arch",
+        "amd64",
+        "--fail-on",
+        "never",
+    ]);
+    check.arg("--store").arg(store.path("cache"));
+    let looked = common::output(check.current_dir(store.path("")));
+    let told = String::from_utf8_lossy(&looked.stderr);
+    assert!(
+        told.contains("closures are seen in the built image alone"),
+        "{told}"
+    );
 
     // Another result is no other root: the packages' layers are the same.
     let result = |expression: &str| {
