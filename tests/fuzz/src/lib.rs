@@ -1,5 +1,15 @@
-//! What the fuzz targets share: an input as a node's files, and everything that
-//! `nodelith check` then does with them.
+//! Fuzz targets: each takes an input as the files of a stranger, and does with them all
+//! that the program does. An input is one byte to choose by, then a file.
+//!
+//! `tests/hostile.rs` gives them the fixtures and damaged forms of these in every run;
+//! `ci/fuzz` a minute of libFuzzer's inventions each.
+
+pub mod boot;
+pub mod crictl;
+pub mod image;
+pub mod toml;
+pub mod units;
+pub mod yaml;
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -8,6 +18,8 @@ use nodelith::check::check;
 use nodelith::check::output::{self, Report};
 use nodelith::check::subject::{Given, Subject};
 use nodelith::compat::Version;
+use nodelith::import::{Target, import};
+use nodelith::profile::file::Architecture;
 use tempfile::TempDir;
 
 /// Looks for everything that is wrong with a subject and shows it in every form.
@@ -29,6 +41,20 @@ pub fn judge(subject: &Subject) {
         let again: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(again, json);
     }
+}
+
+/// Makes a profile of a node, which must load.
+///
+/// # Panics
+/// When none comes of it.
+pub fn imported(subject: &Subject) {
+    let target = Target {
+        name: "fuzz".to_owned().try_into().unwrap(),
+        architecture: Architecture::Amd64,
+        suite: None,
+        kubernetes: "1.33.0".parse().ok(),
+    };
+    import(subject, &target, &|_, _| Ok(())).unwrap();
 }
 
 /// Text of the input, if it is any.

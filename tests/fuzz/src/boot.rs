@@ -1,0 +1,41 @@
+//! What disks are made of and found by: systemd's stub, the kernel's lists of modules,
+//! partition tables.
+
+use std::fs::File;
+
+use super::{choose, file, text};
+use nodelith::bundle::disk::gpt;
+use nodelith::bundle::initrd::modules::{self, Texts};
+use nodelith::bundle::uki::{self, Parts};
+
+/// Tries one input.
+pub fn run(bytes: &[u8]) {
+    let (choice, rest) = choose(bytes);
+    match choice % 3 {
+        0 => {
+            let _ = uki::make(&Parts {
+                stub: rest,
+                kernel: b"kernel",
+                initrd: b"initrd",
+                command_line: "quiet",
+                os_release: b"ID=node\n",
+                release: "6.12.0",
+            });
+        }
+        1 => {
+            let Some(text) = text(rest) else { return };
+            let mut parts = text.split("\n\n");
+            let mut next = || parts.next().unwrap_or_default();
+            let _ = modules::choose(&Texts {
+                dependencies: next(),
+                soft: next(),
+                aliases: next(),
+                builtin: next(),
+            });
+        }
+        _ => {
+            let disk = File::open(file("disk.raw", rest)).unwrap();
+            let _ = gpt::read(&disk);
+        }
+    }
+}
