@@ -31,7 +31,7 @@ pub struct Cluster {
     pub local_volumes: BTreeMap<Key, String>,
 }
 
-/// A node. Texts are free of control characters.
+/// A node. Texts but annotations are free of control characters.
 #[derive(Debug, Default, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Node {
     /// `metadata.resourceVersion`; 0 where there is none.

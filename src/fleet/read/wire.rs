@@ -193,7 +193,9 @@ impl Item {
             since: ready
                 .and_then(|condition| condition.last_transition_time)
                 .map(|time| clean(Some(time))),
-            labels: self.metadata.labels,
+            labels: (self.metadata.labels.into_iter())
+                .map(|(key, value)| (plain(key.chars()), plain(value.chars())))
+                .collect(),
             annotations: self.metadata.annotations,
             taints: taints
                 .map(|taint| Taint {
@@ -387,8 +389,11 @@ fn clean(text: Option<String>) -> String {
     if text.len() <= LONGEST && !text.chars().any(char::is_control) {
         return text;
     }
-    let chars = text.chars().take(LONGEST);
-    chars
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+    plain(text.chars().take(LONGEST))
+}
+
+/// A text without control characters.
+fn plain(text: impl Iterator<Item = char>) -> String {
+    text.map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()
 }
