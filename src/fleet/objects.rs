@@ -92,8 +92,8 @@ pub struct Pod {
     pub ready: bool,
     /// Whether it has volumes of type emptyDir.
     pub empty_dir: bool,
-    /// Sockets of Docker that it mounts.
-    pub docker_sockets: Vec<String>,
+    /// Whether it mounts a socket of Docker.
+    pub docker_socket: bool,
     /// Claims that it uses.
     pub claims: Vec<String>,
     /// The version of the API server that it runs, if it is one.

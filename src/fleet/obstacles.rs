@@ -210,7 +210,7 @@ impl<'a> Survey<'a> {
             }
             let name = format!("{}/{}", key.0, key.1);
             // A DaemonSet's pod is not drained, but comes up without the socket.
-            if !pod.docker_sockets.is_empty() && pod.owner != Owner::Kubelet {
+            if pod.docker_socket && pod.owner != Owner::Kubelet {
                 sockets.push(name.clone());
             }
             if !pod.is_evicted() {

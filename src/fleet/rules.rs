@@ -38,7 +38,7 @@ pub struct Rules {
     pub node_time: Duration,
     /// Taints that keep a node as it is.
     pub hold_taints: Vec<String>,
-    /// Taint keys that are built in.
+    /// What is special about the control plane.
     pub control_plane: ControlPlane,
     /// Pools in order; the last is the control plane's.
     pub pools: Vec<Pool>,
@@ -115,8 +115,6 @@ pub struct Looks {
 /// Commands that make a machine start another image.
 #[derive(Debug, Clone)]
 pub struct Provider {
-    /// Its name.
-    pub name: String,
     /// Makes a node start an image.
     pub reimage: Vec<Template>,
 }
@@ -192,19 +190,7 @@ impl Looks {
     /// Whether a node has the image.
     #[must_use]
     pub fn fit(&self, node: &Node) -> bool {
-        let is = |pattern: &Option<Pattern>, found: &str| {
-            pattern.as_ref().is_none_or(|pattern| pattern.fits(found))
-        };
-        let has = |wanted: &BTreeMap<String, Pattern>, has: &BTreeMap<String, String>| {
-            let mut wanted = wanted.iter();
-            wanted.all(|(key, pattern)| has.get(key).is_some_and(|value| pattern.fits(value)))
-        };
-        is(&self.os_image, &node.os_image)
-            && is(&self.kubelet, &node.kubelet)
-            && is(&self.runtime, &node.runtime)
-            && is(&self.kernel, &node.kernel)
-            && has(&self.labels, &node.labels)
-            && has(&self.annotations, &node.annotations)
+        self.differences(node).is_empty()
     }
 
     /// Whether nothing is said, so that any node would fit.
