@@ -49,7 +49,7 @@ pub struct Rules {
 pub struct ControlPlane {
     /// Whether etcd's members are the nodes of the control plane.
     pub stacked_etcd: bool,
-    /// The API server's version, where the pods do not tell.
+    /// The API server's version, where its pods do not tell.
     pub version: Option<Version>,
 }
 
@@ -206,8 +206,12 @@ impl Looks {
     #[must_use]
     pub fn kubelet_version(&self) -> Option<Version> {
         let pattern = self.kubelet.as_ref()?.to_string();
-        let known = pattern.split(['*', '?', '[', '{']).next()?;
-        super::objects::version(known.trim_end_matches('.'))
+        let known = match pattern.split_once(['*', '?', '[', '{']) {
+            // The number before a wildcard may be only the beginning of one.
+            Some((known, _)) => known.rsplit_once('.')?.0,
+            None => pattern.as_str(),
+        };
+        super::objects::version(known)
     }
 }
 
