@@ -53,6 +53,7 @@ fn every_setting_is_in_one_part() {
     let daemon: serde_json::Value = serde_json::from_str(&text).unwrap();
     let daemon = daemon.as_object().unwrap();
     assert!(daemon.len() >= 40, "{}", daemon.len());
+    assert!(!document.to_string().contains("hunter2"));
     for key in daemon.keys() {
         let named = |one: &&serde_json::Value| {
             let setting = one["setting"].as_str().unwrap();
