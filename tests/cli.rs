@@ -436,7 +436,8 @@ fn help_on_fleets() {
           --html <FILE>        Write a page, too
           --watch              Look again and again until all is done
           --interval <TIME>    How long to wait before looking again [default: 10s]
-          --timeout <TIME>     Stop watching after that time, with exit status 1
+          --timeout <TIME>     Stop watching after that time, with exit status 1; a look under way is
+                               waited for
           --json               Print results as JSON on standard output and events as JSON lines on
                                standard error
       -q, --quiet              Print nothing but results, warnings and errors

@@ -31,7 +31,7 @@ pub struct Cluster {
     pub local_volumes: BTreeMap<Key, String>,
 }
 
-/// A node. Texts are free of control characters.
+/// A node. Texts but annotations are free of control characters.
 #[derive(Debug, Default, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Node {
     /// `metadata.resourceVersion`; 0 where there is none.
@@ -92,8 +92,8 @@ pub struct Pod {
     pub ready: bool,
     /// Whether it has volumes of type emptyDir.
     pub empty_dir: bool,
-    /// Sockets of Docker that it mounts.
-    pub docker_sockets: Vec<String>,
+    /// Whether it mounts a socket of Docker.
+    pub docker_socket: bool,
     /// Claims that it uses.
     pub claims: Vec<String>,
     /// The version of the API server that it runs, if it is one.

@@ -210,7 +210,7 @@ impl<'a> Survey<'a> {
             }
             let name = format!("{}/{}", key.0, key.1);
             // A DaemonSet's pod is not drained, but comes up without the socket.
-            if !pod.docker_sockets.is_empty() && pod.owner != Owner::Kubelet {
+            if pod.docker_socket && pod.owner != Owner::Kubelet {
                 sockets.push(name.clone());
             }
             if !pod.is_evicted() {
@@ -286,14 +286,14 @@ impl<'a> Survey<'a> {
     }
 }
 
-/// The oldest and newest API server: from the rules, else from their pods, else from the
+/// The oldest and newest API server: from their pods, else from the rules, else from the
 /// kubelets beside them.
 fn servers(cluster: &Cluster, rules: &Rules) -> Option<(Version, Version)> {
-    if let Some(version) = rules.control_plane.version {
-        return Some((version, version));
-    }
     let pods = cluster.pods.values().filter_map(|pod| pod.api_server);
     let mut versions: BTreeSet<Version> = pods.collect();
+    if versions.is_empty() {
+        versions.extend(rules.control_plane.version);
+    }
     if versions.is_empty() {
         let nodes = cluster
             .nodes

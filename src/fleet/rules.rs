@@ -38,7 +38,7 @@ pub struct Rules {
     pub node_time: Duration,
     /// Taints that keep a node as it is.
     pub hold_taints: Vec<String>,
-    /// Taint keys that are built in.
+    /// What is special about the control plane.
     pub control_plane: ControlPlane,
     /// Pools in order; the last is the control plane's.
     pub pools: Vec<Pool>,
@@ -49,7 +49,7 @@ pub struct Rules {
 pub struct ControlPlane {
     /// Whether etcd's members are the nodes of the control plane.
     pub stacked_etcd: bool,
-    /// The API server's version, where the pods do not tell.
+    /// The API server's version, where its pods do not tell.
     pub version: Option<Version>,
 }
 
@@ -115,8 +115,6 @@ pub struct Looks {
 /// Commands that make a machine start another image.
 #[derive(Debug, Clone)]
 pub struct Provider {
-    /// Its name.
-    pub name: String,
     /// Makes a node start an image.
     pub reimage: Vec<Template>,
 }
@@ -192,19 +190,7 @@ impl Looks {
     /// Whether a node has the image.
     #[must_use]
     pub fn fit(&self, node: &Node) -> bool {
-        let is = |pattern: &Option<Pattern>, found: &str| {
-            pattern.as_ref().is_none_or(|pattern| pattern.fits(found))
-        };
-        let has = |wanted: &BTreeMap<String, Pattern>, has: &BTreeMap<String, String>| {
-            let mut wanted = wanted.iter();
-            wanted.all(|(key, pattern)| has.get(key).is_some_and(|value| pattern.fits(value)))
-        };
-        is(&self.os_image, &node.os_image)
-            && is(&self.kubelet, &node.kubelet)
-            && is(&self.runtime, &node.runtime)
-            && is(&self.kernel, &node.kernel)
-            && has(&self.labels, &node.labels)
-            && has(&self.annotations, &node.annotations)
+        self.differences(node).is_empty()
     }
 
     /// Whether nothing is said, so that any node would fit.
@@ -220,8 +206,12 @@ impl Looks {
     #[must_use]
     pub fn kubelet_version(&self) -> Option<Version> {
         let pattern = self.kubelet.as_ref()?.to_string();
-        let known = pattern.split(['*', '?', '[', '{']).next()?;
-        super::objects::version(known.trim_end_matches('.'))
+        let known = match pattern.split_once(['*', '?', '[', '{']) {
+            // The number before a wildcard may be only the beginning of one.
+            Some((known, _)) => known.rsplit_once('.')?.0,
+            None => pattern.as_str(),
+        };
+        super::objects::version(known)
     }
 }
 

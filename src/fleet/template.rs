@@ -55,19 +55,26 @@ impl Template {
     /// Reads a command.
     ///
     /// # Errors
-    /// For a brace alone, a place that is unknown, and one within quotes.
+    /// For a brace alone, a place that is unknown, and one within quotes or behind a `\`.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         let mut parts = vec![Part::Text(String::new())];
         let mut quote = None;
+        // Whether the character before is a backslash that takes the next one's meaning.
+        let mut escapes = false;
         let mut rest = text;
         while let Some(c) = rest.chars().next() {
             let after = &rest[c.len_utf8()..];
             let doubled = after.starts_with(c);
+            let escaped = std::mem::take(&mut escapes);
             if c == '{' && !doubled {
                 let Some((name, behind)) = after.split_once('}') else {
                     return Err(alone('{'));
                 };
-                parts.push(Part::Slot(slot(name, quote.is_some())?));
+                let slot = slot(name)?;
+                if quote.is_some() || escaped {
+                    return Err(quoted_already(name, escaped));
+                }
+                parts.push(Part::Slot(slot));
                 parts.push(Part::Text(String::new()));
                 rest = behind;
                 continue;
@@ -76,6 +83,8 @@ impl Template {
                 return Err(alone('}'));
             }
             match (c, quote) {
+                _ if escaped => {}
+                ('\\', None | Some('"')) => escapes = true,
                 ('\'' | '"', None) => quote = Some(c),
                 (_, Some(open)) if open == c => quote = None,
                 _ => {}
@@ -101,23 +110,28 @@ impl Template {
     }
 }
 
-fn slot(name: &str, in_quotes: bool) -> Result<Slot, Refusal> {
-    let Some((_, slot)) = SLOTS.iter().find(|(known, _)| *known == name) else {
+fn slot(name: &str) -> Result<Slot, Refusal> {
+    let slot = SLOTS.iter().find(|(known, _)| *known == name);
+    slot.map(|(_, slot)| *slot).ok_or_else(|| {
         let known: Vec<_> = SLOTS
             .iter()
             .map(|(name, _)| format!("`{{{name}}}`"))
             .collect();
-        return Err(Refusal {
+        Refusal {
             message: format!("a command cannot name `{{{name}}}`"),
             hint: format!("there are {}; write `{{{{` for a brace", known.join(", ")),
-        });
+        }
+    })
+}
+
+fn quoted_already(name: &str, by_backslash: bool) -> Refusal {
+    let (place, what) = match by_backslash {
+        true => ("behind a backslash", "backslash"),
+        false => ("within quotes", "quotes"),
     };
-    match in_quotes {
-        true => Err(Refusal {
-            message: format!("`{{{name}}}` stands within quotes"),
-            hint: "leave the quotes out: values are quoted as they are put in".into(),
-        }),
-        false => Ok(*slot),
+    Refusal {
+        message: format!("`{{{name}}}` stands {place}"),
+        hint: format!("leave the {what} out: values are quoted as they are put in"),
     }
 }
 
@@ -163,6 +177,32 @@ mod tests {
         assert_eq!(filled("ü {node}ß").unwrap(), "ü w1ß");
         for wrong in ["{", "}", "a {nod}", "'{node}'", "\"{node}\"", "{node", "{}"] {
             assert!(filled(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    /// As the POSIX shell has it (2.2, Quoting): not within single quotes.
+    #[test]
+    fn backslashes_take_the_meaning_of_quotes() {
+        let parse = |text: &str| Template::parse(text).map(drop).map_err(|why| why.message);
+        for wrong in [
+            r#"ssh bmc "reimage \"{node}\""#,
+            r#"a "\\\"{node}""#,
+            r#"a \\"{node}""#,
+            r"a '\' '{node}'",
+        ] {
+            let message = "`{node}` stands within quotes".to_owned();
+            assert_eq!(parse(wrong), Err(message), "{wrong}");
+        }
+        let message = "`{node}` stands behind a backslash".to_owned();
+        assert_eq!(parse(r"a \{node}"), Err(message));
+        for right in [
+            r#"a \" {node} \'"#,
+            r#"a "\\" {node}"#,
+            r"a \\{node}",
+            r"a '\' {node}",
+            r#"a "\"" {node}"#,
+        ] {
+            assert_eq!(parse(right), Ok(()), "{right}");
         }
     }
 

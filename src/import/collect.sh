@@ -9,6 +9,10 @@ archive=${1:-$(hostname).tar}
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 
+# What names of secrets end in, and what stands between them and the value.
+names='password|passwd|token|secret|access_?key|secret_?key'
+sign="[\"']?[[:space:]]*[:=][[:space:]]*"
+
 # Copies a file of the node, unless it is large or has a key in it.
 take() {
     [ -f "$1" ] || return 0
@@ -16,8 +20,11 @@ take() {
     if grep -q 'PRIVATE KEY' "$1"; then return 0; fi
     mkdir -p "$root$(dirname "$1")"
     sed -E \
-        -e 's,(://)[^/@[:space:]"]*@,\1REMOVED@,g' \
-        -e 's/("?(password|auth|identitytoken|token|secret)"?[[:space:]]*[:=][[:space:]]*)"[^"]*"/\1"REMOVED"/Ig' \
+        -e 's,(://)[^/[:space:]"]*@,\1REMOVED@,g' \
+        -e "s/(proxy$sign[\"']?)[^/[:space:]\"']*@/\1REMOVED@/Ig" \
+        -e "s/(($names|auth)$sign)'[^']*'/\1'REMOVED'/Ig" \
+        -e "s/(($names|auth)$sign)\"([^\"\\\\]|\\\\.)*\"/\1\"REMOVED\"/Ig" \
+        -e "s/(($names)$sign)[^][:space:]\"',{}[][^[:space:]\"',}]*/\1REMOVED/Ig" \
         "$1" >"$root$1"
 }
 

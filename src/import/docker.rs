@@ -19,29 +19,27 @@ const FILES: [&str; 2] = ["/etc/docker/daemon.json", "/etc/docker/daemon.yaml"];
 pub(super) fn import(work: &mut Work<'_>) {
     let subject = work.subject;
     let file = FILES.iter().find_map(|path| subject.text_at(path));
-    if let Some(text) = file {
-        match Node::yaml(&subject.texts[text].text, text) {
-            Ok(documents) => {
-                let all = || documents.iter().flat_map(Node::entries);
-                // The default is one of them.
-                let (first, rest): (Vec<_>, Vec<_>) =
-                    all().partition(|(key, _)| *key == "runtimes");
-                for (key, node) in first.into_iter().chain(rest) {
-                    setting(work, key, node);
-                }
-            }
-            Err(broken) => {
-                let at = Where {
-                    text,
-                    at: broken.span.start,
-                };
-                let found = work.found(WHOSE, "daemon.json", at, None);
-                work.lost(&found, &format!("it cannot be read: {}", broken.why));
-            }
+    let read = file.map(|text| (text, Node::yaml(&subject.texts[text].text, text)));
+    let documents = match read {
+        Some((_, Ok(documents))) => documents,
+        Some((text, Err(broken))) => {
+            let at = Where {
+                text,
+                at: broken.span.start,
+            };
+            let found = work.found(WHOSE, "daemon.json", at, None);
+            work.lost(&found, &format!("it cannot be read: {}", broken.why));
+            Vec::new()
         }
-    }
-    for (key, node) in flags::settings(work) {
-        setting(work, &key, &node);
+        None => Vec::new(),
+    };
+    let flags = flags::settings(work);
+    let flags = flags.iter().map(|(key, node)| (key.as_str(), node));
+    let all = documents.iter().flat_map(Node::entries).chain(flags);
+    // The default is one of them, wherever either stands.
+    let (first, rest): (Vec<_>, Vec<_>) = all.partition(|(key, _)| *key == "runtimes");
+    for (key, node) in first.into_iter().chain(rest) {
+        setting(work, key, node);
     }
     registries::certificates(work);
 }

@@ -163,7 +163,7 @@ impl Draft {
 impl Written {
     fn key(&mut self, path: &[String], said: &Said) {
         if !said.from.is_empty() {
-            self.text += &format!("# {}\n", said.from.join(", "));
+            self.text += &format!("# {}\n", one_line(&said.from.join(", ")));
         }
         self.lines.push((self.text.len(), path.to_owned()));
         let key = path.last().map(|key| key_text(key)).unwrap_or_default();
@@ -218,8 +218,23 @@ pub fn keys_text(path: &[String]) -> String {
 
 fn key_text(key: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    match !key.is_empty() && key.chars().all(bare) {
-        true => key.to_owned(),
-        false => Value::from(key).to_string(),
+    if !key.is_empty() && key.chars().all(bare) {
+        return key.to_owned();
     }
+    // A basic string: keys cannot be of several lines, as values can.
+    let mut text = String::from("\"");
+    for c in key.chars() {
+        match c {
+            '"' | '\\' => text.extend(['\\', c]),
+            c if c.is_control() => text += &format!("\\u{:04X}", u32::from(c)),
+            c => text.push(c),
+        }
+    }
+    text + "\""
+}
+
+/// A text of the node without control characters, which would end a comment or reach the
+/// terminal.
+pub fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }

@@ -40,7 +40,9 @@ pub(super) fn import(work: &mut Work<'_>) {
 pub(super) fn set(work: &mut Work<'_>, found: &Found, key: &str, value: &str) {
     if value.is_empty() {
         work.same(found, "it is empty, there and here");
-    } else if key == "no-proxy" {
+        return;
+    }
+    if key == "no-proxy" {
         for item in value
             .split(',')
             .map(str::trim)
@@ -49,17 +51,23 @@ pub(super) fn set(work: &mut Work<'_>, found: &Found, key: &str, value: &str) {
             work.draft.add(&["proxy", key], item, &found.from());
         }
         work.push(found, super::Part::Carried, &["proxy", key], None);
-    } else if credentials(value) {
+        return;
+    }
+    let whole = match value.contains("://") {
+        true => value.to_owned(),
+        false => format!("http://{value}"),
+    };
+    if credentials(&whole) {
+        let found = Found {
+            value: None,
+            ..found.clone()
+        };
         work.lost(
-            found,
+            &found,
             "the address holds a password, which everyone who has the image could read: give it to the node when it boots",
         );
     } else {
-        let value = match value.contains("://") {
-            true => value.to_owned(),
-            false => format!("http://{value}"),
-        };
-        work.carried(found, &["proxy", key], value);
+        work.carried(found, &["proxy", key], whole);
     }
 }
 

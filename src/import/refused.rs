@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::draft::Written;
+use super::draft::{Written, one_line};
 use super::work::Work;
 use super::{Imported, Part, Trial};
 use crate::error::{Error, Kind, Result};
@@ -51,7 +51,7 @@ pub(super) fn settle(mut work: Work<'_>, trial: Trial<'_>) -> Result<Imported> {
 fn heading(work: &Work<'_>) -> String {
     format!(
         "# Made by `nodelith import` from {}.\n# Comments say where a value came from; what has none is what every node of ours has.\n\n",
-        work.subject.name
+        one_line(&work.subject.name)
     )
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::draft::keys_text;
+use super::draft::{keys_text, one_line};
 use super::{Imported, Item, Part};
 
 /// As text: the three parts, each setting with its place.
@@ -30,18 +30,16 @@ fn line(item: &Item) -> String {
         Some(line) => format!("{}:{line}", item.place.file),
         None => item.place.file.clone(),
     };
-    let mut text = format!(
-        "  {}{}  [{place}]\n",
+    let mut lines = vec![format!(
+        "  {}{}  [{place}]",
         item.setting,
         value.unwrap_or_default()
-    );
+    )];
     if !item.profile.is_empty() {
-        text += &format!("    → {}\n", keys_text(&item.profile));
+        lines.push(format!("    → {}", keys_text(&item.profile)));
     }
-    if let Some(why) = &item.why {
-        text += &format!("    {why}\n");
-    }
-    text
+    lines.extend(item.why.as_ref().map(|why| format!("    {why}")));
+    lines.iter().map(|line| one_line(line) + "\n").collect()
 }
 
 /// As JSON.

@@ -229,7 +229,29 @@ fn kubelet_must_go_with_the_api_server() {
         "kubelet 1.20 of the image would be more than 2 minors behind the API server 1.23.17"
     );
     // A pattern that names no minor says nothing.
-    assert_eq!(skew("v1.*"), "");
+    for pattern in ["v1.*", "v1.3*", "v1.2{3,4}.*", "v1.3[0-2].*"] {
+        assert_eq!(skew(pattern), "", "{pattern}");
+    }
+}
+
+/// The rules' version counts where no pod of an API server says another.
+#[test]
+fn api_servers_are_asked_before_the_rules() {
+    let objects = |with_pods: bool| {
+        let mut all = objects::sample();
+        all.retain(|object| with_pods || object["kind"] != "Pod");
+        all
+    };
+    let skew = |with_pods: bool, version: &str| {
+        let rules = rules().replace("[control-plane]", &format!("[control-plane]\n{version}"));
+        let scene = Scene::with(&rules, &objects(with_pods));
+        let plan = scene.json(&["plan", "--rules", "fleet.toml", "cluster.json"]);
+        obstacles(&plan, "w-1").join(" ")
+    };
+    // The pods' and the kubelets' version is 1.23, as the image's.
+    assert_eq!(skew(true, "version = \"1.22\""), "");
+    assert_eq!(skew(false, "version = \"1.22\""), "version-skew");
+    assert_eq!(skew(false, ""), "");
 }
 
 #[test]

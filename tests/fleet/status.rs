@@ -34,6 +34,22 @@ fn all_is_done() {
     "###);
 }
 
+/// Labels come from whoever may register nodes, and reach the terminal.
+#[test]
+fn labels_have_no_control_characters() {
+    let node = Node::new("w-1", "a\u{1b}[2J\nb")
+        .label("node-role.kubernetes.io/\u{1b}[31m", "")
+        .label("kubernetes.io/role", "\u{9b}31m\r");
+    let scene = Scene::new(&[node.json()]);
+    let output = scene.fleet(&["status", "cluster.json"]).output().unwrap();
+    let said = said(&output);
+    assert!(said.contains("\u{fffd}31m\u{fffd},\u{fffd}[31m"), "{said}");
+    assert!(!said.contains(|c: char| c.is_control() && c != '\n'));
+    let output = scene.plan(&["cluster.json", "--json"]).output().unwrap();
+    let plan: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(plan["nodes"][0]["zone"], "a\u{fffd}[2J\u{fffd}b");
+}
+
 #[test]
 fn without_rules_docker_must_go() {
     let scene = Scene::new(&objects::sample());

@@ -34,6 +34,16 @@ fn what_it_gathers_has_no_secrets() {
     let all = run(Command::new("tar").arg("-xOf").arg(&archive));
     let all = String::from_utf8_lossy(&all);
     assert!(!all.contains("hunter2") && !all.contains("PRIVATE KEY"));
+    // Only what is a secret is blanked out.
+    for kept in [
+        "\"K3S_TOKEN=REMOVED\" 'AGENT_PASSWORD=REMOVED'",
+        "password: REMOVED, 'token': 'REMOVED'",
+        "HTTP_PROXY=REMOVED@proxy.example:3128",
+        "--password='REMOVED' --token-file=/etc/agent/token --authentication-token-webhook=true",
+        "\nauthentication:\n",
+    ] {
+        assert!(all.contains(kept), "{kept}\n{all}");
+    }
 
     let mut import = nodelith();
     import.arg("import").arg(&archive);

@@ -53,6 +53,7 @@ fn every_setting_is_in_one_part() {
     let daemon: serde_json::Value = serde_json::from_str(&text).unwrap();
     let daemon = daemon.as_object().unwrap();
     assert!(daemon.len() >= 40, "{}", daemon.len());
+    assert!(!document.to_string().contains("hunter2"));
     for key in daemon.keys() {
         let named = |one: &&serde_json::Value| {
             let setting = one["setting"].as_str().unwrap();
@@ -71,4 +72,33 @@ fn every_setting_is_in_one_part() {
             .unwrap()
             .contains("BEGIN CERTIFICATE")
     );
+}
+
+/// A default runtime is one of those that daemon.json or the flags add, in any order.
+#[test]
+fn default_runtimes_are_found_wherever_they_were_added() {
+    let default = r#"{"default-runtime": "crun"}"#;
+    let added = r#"{"runtimes": {"crun": {"path": "/usr/bin/crun"}}}"#;
+    for (daemon, flags) in [
+        (default, "--add-runtime=crun=/usr/bin/crun"),
+        (added, "--default-runtime=crun"),
+        (
+            "{}",
+            "--default-runtime=crun --add-runtime=crun=/usr/bin/crun",
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let node = folder.path().join("node");
+        for (path, text) in [
+            ("etc/docker/daemon.json", daemon.to_owned()),
+            ("etc/default/docker", format!("DOCKER_OPTS=\"{flags}\"\n")),
+        ] {
+            fs::create_dir_all(node.join(path).parent().unwrap()).unwrap();
+            fs::write(node.join(path), text).unwrap();
+        }
+        let mut import = import(node.to_str().unwrap(), Some("1.33"), folder.path());
+        let report = String::from_utf8(run(&mut import)).unwrap();
+        let profile = fs::read_to_string(folder.path().join("node.toml")).unwrap();
+        assert!(profile.contains("default-runtime = \"crun\""), "{report}");
+    }
 }

@@ -61,7 +61,7 @@ pub struct FleetStatus {
     /// How long to wait before looking again
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration, requires = "watch")]
     pub interval: Duration,
-    /// Stop watching after that time, with exit status 1
+    /// Stop watching after that time, with exit status 1; a look under way is waited for
     #[arg(long, value_name = "TIME", value_parser = duration, requires = "watch")]
     pub timeout: Option<Duration>,
 }

@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::fleet::objects::{CRI_SOCKET, Cluster};
 use crate::fleet::obstacles::Drain;
 use crate::fleet::plan::{Plan, Planned, Wave};
-use crate::fleet::rules::{ImageReference, Pool, Provider};
+use crate::fleet::rules::{Pool, Provider};
 use crate::fleet::template::{Slot, quoted};
 use crate::report::counted;
 
@@ -136,7 +136,7 @@ fn commands(
         template.fill(|slot| match slot {
             Slot::Node => quoted(name),
             Slot::Image => Cow::Owned(image.to_string()),
-            Slot::Digest => Cow::Owned(digest(image)),
+            Slot::Digest => Cow::Owned(image.digest().to_string()),
             Slot::Pool => quoted(&pool.name),
             Slot::Zone => quoted(planned.zone),
             Slot::ProviderId => quoted(&node.provider_id),
@@ -206,10 +206,6 @@ pub(in crate::fleet) fn names_docker(socket: &str) -> bool {
         .any(|name| socket.contains(name))
 }
 
-fn digest(image: &ImageReference) -> String {
-    format!("sha256:{}", image.digest().hex())
-}
-
 fn provider(pool: &Pool) -> Result<&Provider> {
     pool.provider.as_ref().ok_or_else(|| {
         let message = format!(
@@ -273,7 +269,7 @@ fn back(book: &mut String, plan: &Plan<'_>) -> Result<()> {
             template.fill(|slot| match slot {
                 Slot::Node => Cow::Borrowed("\"$node\""),
                 Slot::Image => Cow::Owned(image.to_string()),
-                Slot::Digest => Cow::Owned(digest(image)),
+                Slot::Digest => Cow::Owned(image.digest().to_string()),
                 Slot::Pool => quoted(&pool.name),
                 Slot::Zone => Cow::Owned(field(&format!(".metadata.labels.{zone}"))),
                 Slot::ProviderId => Cow::Owned(field(".spec.providerID")),

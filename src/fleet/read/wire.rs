@@ -193,7 +193,9 @@ impl Item {
             since: ready
                 .and_then(|condition| condition.last_transition_time)
                 .map(|time| clean(Some(time))),
-            labels: self.metadata.labels,
+            labels: (self.metadata.labels.into_iter())
+                .map(|(key, value)| (plain(key.chars()), plain(value.chars())))
+                .collect(),
             annotations: self.metadata.annotations,
             taints: taints
                 .map(|taint| Taint {
@@ -223,19 +225,13 @@ impl Item {
             None => Owner::Nobody,
         };
         let volumes = &self.spec.volumes;
-        let paths = volumes
+        let mut paths = volumes
             .iter()
-            .filter_map(|volume| volume.host_path.as_ref());
-        let mut docker_sockets: Vec<_> = paths
-            .filter_map(|volume| volume.path.as_deref())
-            .filter(|path| {
-                let name = path.trim_end_matches('/').rsplit('/').next();
-                name.is_some_and(|name| DOCKER_SOCKETS.contains(&name))
-            })
-            .map(|path| clean(Some(path.to_owned())))
-            .collect();
-        docker_sockets.sort();
-        docker_sockets.dedup();
+            .filter_map(|volume| volume.host_path.as_ref()?.path.as_deref());
+        let docker_socket = paths.any(|path| {
+            let name = path.trim_end_matches('/').rsplit('/').next();
+            name.is_some_and(|name| DOCKER_SOCKETS.contains(&name))
+        });
         let claims = volumes
             .iter()
             .filter_map(|volume| volume.persistent_volume_claim.as_ref()?.claim_name.clone());
@@ -256,7 +252,7 @@ impl Item {
             ready: (self.status.ready())
                 .is_some_and(|condition| condition.status.as_deref() == Some("True")),
             empty_dir: volumes.iter().any(|volume| volume.empty_dir.is_some()),
-            docker_sockets,
+            docker_socket,
             claims: claims.collect(),
             api_server,
             labels: self.metadata.labels,
@@ -387,8 +383,11 @@ fn clean(text: Option<String>) -> String {
     if text.len() <= LONGEST && !text.chars().any(char::is_control) {
         return text;
     }
-    let chars = text.chars().take(LONGEST);
-    chars
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+    plain(text.chars().take(LONGEST))
+}
+
+/// A text without control characters.
+fn plain(text: impl Iterator<Item = char>) -> String {
+    text.map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()
 }

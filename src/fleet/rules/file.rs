@@ -329,7 +329,7 @@ impl Reading<'_> {
                 })
             });
             let reimage = commands.collect::<Result<_>>()?;
-            Ok((name.clone(), Provider { name, reimage }))
+            Ok((name, Provider { reimage }))
         });
         providers.collect()
     }

@@ -154,9 +154,8 @@ impl<'de> Deserialize<'de> for ImageReference {
             }
         };
         let good = |c: char| c.is_ascii_alphanumeric() || "-_./:[]".contains(c);
-        let digest = digest.strip_prefix("sha256:").and_then(Digest::from_hex);
-        match digest {
-            Some(digest) if !name.is_empty() && name.chars().all(good) => Ok(Self { text, digest }),
+        match digest.parse() {
+            Ok(digest) if !name.is_empty() && name.chars().all(good) => Ok(Self { text, digest }),
             _ => Err(refused(
                 format!("`{text}` is no image"),
                 "write it like `registry.example/node:1@sha256:` and 64 hexadecimal digits",
