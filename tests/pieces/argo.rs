@@ -77,7 +77,7 @@ fn workflow(team: &Team, origin: &Path, known: &BTreeMap<String, String>) {
                 })
                 .collect();
             mine.extend(given);
-            let mut shell = Shell::new(team, origin);
+            let mut shell = Shell::of_debian(team, origin);
             let name = task["name"].as_str().unwrap();
             match name {
                 // Its store is warm.
@@ -138,7 +138,13 @@ fn locks_are_renewed_on_a_branch() {
             "nodes/*.toml".to_owned(),
         ),
     ]);
-    let renew = || run(&Shell::new(&team, &origin), &spec["templates"][0], &known);
+    let renew = || {
+        run(
+            &Shell::of_debian(&team, &origin),
+            &spec["templates"][0],
+            &known,
+        )
+    };
     assert!(renew().contains("all locks have the newest of everything"));
     team.newer();
     renew();

@@ -188,6 +188,20 @@ fn the_workflow_of_github() {
             }
         }
     }
+    // Whoever resolves, builds or pushes has an archive and the registry.
+    for (name, job) in jobs.iter().filter(|(name, _)| *name != "matrix") {
+        let steps = job["steps"].as_array().unwrap();
+        let setup = "OWNER/nodelith/ci/github/setup@REF";
+        let setup = steps.iter().find(|step| step["uses"] == setup).unwrap();
+        for (input, value) in [
+            ("registry", "${{ vars.NODE_REGISTRY }}"),
+            ("username", "${{ secrets.NODE_REGISTRY_USERNAME }}"),
+            ("password", "${{ secrets.NODE_REGISTRY_PASSWORD }}"),
+            ("mirror", "${{ vars.NODE_MIRROR }}"),
+        ] {
+            assert_eq!(setup["with"][input], value, "{name}: {input}");
+        }
+    }
     // What is proposed by anyone does not get to write.
     let build = &jobs["build"]["steps"][2]["with"]["cache-to"];
     assert!(
