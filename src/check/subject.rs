@@ -231,12 +231,21 @@ impl Subject {
             .collect()
     }
 
+    /// Whether its labels say that it is an image for bootc.
+    #[must_use]
+    pub fn is_labelled_bootc(&self) -> bool {
+        let says = |key: &str, values: &[&str]| {
+            let said = self.labels.get(key);
+            said.is_some_and(|said| values.contains(&said.as_str()))
+        };
+        says("containers.bootc", &["1"]) || says("ostree.bootable", &["1", "true"])
+    }
+
     /// Why the root is read-only while the node runs; none if nothing says so.
     #[must_use]
     pub fn read_only(&self) -> Option<ReadOnly> {
         // Also where it is one of ours: then bootc installs and boots it.
-        let labelled = self.labels.get("containers.bootc").map(String::as_str);
-        if labelled == Some("1") || self.names("usr/lib/ostree/prepare-root.conf") {
+        if self.is_labelled_bootc() || self.names("usr/lib/ostree/prepare-root.conf") {
             return Some(ReadOnly::Bootc);
         }
         if self.names(crate::node::SETTINGS_PATH) {

@@ -7,7 +7,6 @@
 //! A version that is newer than all known ones is taken for the newest known
 //! ([`Known::newer`] says so, and a build warns); one that is older than all is
 //! refused by whoever asks.
-
 //!
 //! - [`containerd`]: lines (config versions read and refused, CRI, support, unit,
 //!   sandbox image), every key of its configuration ([`containerd::reading`] says what
@@ -16,6 +15,7 @@
 //! - [`kubelet`]: flags and fields of its configuration, with defaults.
 //! - [`crictl`], [`hosts`] (hosts.toml), [`companions`] (runc's options, types of
 //!   runtime, snapshotters, network plug-ins), [`docker`] (daemon.json).
+//! - [`pairs`]: which containerd goes with which Kubernetes, and why.
 
 pub mod companions;
 pub mod containerd;

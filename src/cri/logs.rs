@@ -198,8 +198,9 @@ struct Printer {
 }
 
 impl Printer {
+    /// Whether nothing more is to be printed, or nobody reads it.
     fn done(&self) -> bool {
-        self.left == Some(0)
+        self.left == Some(0) || say::closed()
     }
 
     fn line(&mut self, line: &[u8]) -> Result<()> {

@@ -7,8 +7,9 @@
 //! upstream's crictl cannot be had: in the boot proof, and in images whose
 //! profile says `crictl.source = "builtin"`.
 //!
-//! [`main`] is all of it. Nothing else of the crate uses this module, and it
-//! uses nothing of the crate but the error type, so that the program stays small.
+//! [`main`] is all of it, but for the two readers that `tests/fuzz` tries. Nothing
+//! else of the crate uses this module, and it uses nothing of the crate but the
+//! error type, so that the program stays small.
 
 mod args;
 mod client;

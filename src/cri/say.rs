@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::error::{Error, Kind, Result};
 
 static DEBUG: AtomicBool = AtomicBool::new(false);
+static CLOSED: AtomicBool = AtomicBool::new(false);
 
 /// From now on, what is asked and answered is told too.
 pub fn debugging() {
@@ -53,11 +54,19 @@ pub fn print(text: &str) -> Result<()> {
     bytes(&mut std::io::stdout().lock(), text.as_bytes())
 }
 
+/// Whether a result or a container's output was written to a reader that is gone.
+pub fn closed() -> bool {
+    CLOSED.load(Ordering::Relaxed)
+}
+
 /// Writes a container's output.
 pub fn bytes(to: &mut impl Write, bytes: &[u8]) -> Result<()> {
     match to.write_all(bytes).and_then(|()| to.flush()) {
         // Whoever reads has seen enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            CLOSED.store(true, Ordering::Relaxed);
+            Ok(())
+        }
         result => result.map_err(|error| Error::new(Kind::Io, format!("writing output: {error}"))),
     }
 }

@@ -1,5 +1,6 @@
 //! Images for bootc: each rule finds what it is about, and nothing in a healthy image.
 
+use nodelith::check::subject::ReadOnly;
 use nodelith::tree::{Node, TreePath};
 
 use super::scene::{Scene, root};
@@ -53,6 +54,28 @@ fn a_healthy_image_has_no_findings() {
     let ids = healthy().ids();
     let ours: Vec<_> = ids.iter().filter(|id| id.contains("BOOTC")).collect();
     assert!(ours.is_empty(), "{ours:?}");
+}
+
+/// All rules read the labels alike: those of the root's places that can be written, too.
+#[test]
+fn either_label_makes_an_image_for_bootc() {
+    let bare = || root().containerd("1.7.24").config("version = 2\n");
+    let read_only = |scene: &Scene| scene.0.read_only();
+    assert_eq!(read_only(&bare()), None);
+    for (label, value) in [
+        ("containers.bootc", "1"),
+        ("ostree.bootable", "1"),
+        ("ostree.bootable", "true"),
+    ] {
+        let mut scene = bare();
+        scene.0.labels.insert(label.into(), value.into());
+        assert_eq!(read_only(&scene), Some(ReadOnly::Bootc), "{label}={value}");
+        assert!(scene.ids().contains(&"ND-BOOTC-002"), "{label}={value}");
+    }
+    let mut other = bare();
+    other.0.labels.insert("ostree.bootable".into(), "0".into());
+    assert_eq!(read_only(&other), None);
+    assert!(!other.ids().contains(&"ND-BOOTC-002"));
 }
 
 #[test]

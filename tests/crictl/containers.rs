@@ -1,6 +1,6 @@
 //! Containers: their life, their logs, commands in them.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use serde_json::json;
@@ -215,10 +215,22 @@ pub fn logs(node: &Node, pods: &Pods) {
     assert_eq!(String::from_utf8_lossy(&followed.stdout), "again\n");
     // Its rotation goes with it.
     node.says(&["rm", &first, &second]);
+    // Whoever reads has seen enough: following ends, though the container goes on.
+    let third = run(2, "while true; do echo tick; sleep 0.1; done");
+    let mut following = node.crictl(&["logs", "-f", &third]);
+    let mut following = following.stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let mut output = BufReader::new(following.stdout.take().unwrap());
+    output.read_line(&mut line).unwrap();
+    assert_eq!(line, "tick\n");
+    drop(output);
+    wait(|| following.try_wait().unwrap().is_some());
+    assert!(following.wait().unwrap().success());
+    node.says(&["rm", "-f", &third]);
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
 }
 
-fn wait(until: impl Fn() -> bool) {
+fn wait(mut until: impl FnMut() -> bool) {
     let begun = std::time::Instant::now();
     while !until() {
         assert!(begun.elapsed().as_secs() < 30, "it does not come");

@@ -2,11 +2,13 @@
 //! in, results of one task handed to others.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
 
 use super::common::json;
+use super::docker::DockerRegistry;
 use super::document::document;
 use super::shell::{Shell, changed, origin};
 use super::team::Team;
@@ -41,23 +43,36 @@ fn run(shell: &Shell, template: &Value, known: &BTreeMap<String, String>) -> Str
         };
         let value = match value.strip_prefix("/work/") {
             Some(rest) => shell.path(rest).display().to_string(),
+            // The secret is optional, and where there is none the folder is empty.
+            None if value == "/registry" => shell.path("registry").display().to_string(),
             None => value,
         };
-        // The secret is optional, and there is none here.
-        if !value.starts_with("/registry/") {
-            set.insert(name, value);
-        }
+        set.insert(name, value);
     }
     shell.must(script["source"].as_str().unwrap(), &set)
 }
 
-/// Runs a workflow's tasks in their order, each item on a machine of its own.
-fn workflow(team: &Team, origin: &Path, known: &BTreeMap<String, String>) {
+/// Whether the controller runs a task, by its condition.
+fn is_run(task: &Value, known: &BTreeMap<String, String>) -> bool {
+    let Some(when) = task["when"].as_str() else {
+        return true;
+    };
+    let when = filled(when, known);
+    let (one, other) = when.split_once("==").unwrap();
+    one.trim() == other.trim()
+}
+
+/// Runs a workflow's tasks in their order, each item on a machine of its own; `secret` is
+/// the registry's login, if there is one.
+fn workflow(team: &Team, origin: &Path, known: &BTreeMap<String, String>, secret: Option<&str>) {
     let resource = document("ci/argo/node-images.yaml");
     let templates = resource["spec"]["templates"].as_array().unwrap();
     let template = |name: &Value| templates.iter().find(|one| one["name"] == *name).unwrap();
     let mut known = known.clone();
     for task in template(&"main".into())["dag"]["tasks"].as_array().unwrap() {
+        if !is_run(task, &known) {
+            continue;
+        }
         let items: Vec<Value> = match task["withParam"].as_str() {
             Some(list) => serde_json::from_str(&filled(list, &known)).unwrap(),
             None => vec![Value::Null],
@@ -77,7 +92,11 @@ fn workflow(team: &Team, origin: &Path, known: &BTreeMap<String, String>) {
                 })
                 .collect();
             mine.extend(given);
-            let mut shell = Shell::new(team, origin);
+            let mut shell = Shell::of_debian(team, origin);
+            fs::create_dir(shell.path("registry")).unwrap();
+            if let Some(login) = secret {
+                fs::write(shell.path("registry/config.json"), login).unwrap();
+            }
             let name = task["name"].as_str().unwrap();
             match name {
                 // Its store is warm.
@@ -104,10 +123,8 @@ fn workflow(team: &Team, origin: &Path, known: &BTreeMap<String, String>) {
     }
 }
 
-#[test]
-fn tasks_build_check_and_publish() {
-    let team = Team::new();
-    let origin = origin(&team, "nodes");
+/// What a workflow is given: the template's defaults, and the team's repository.
+fn arguments(team: &Team) -> BTreeMap<String, String> {
     let resource = document("ci/argo/node-images.yaml");
     let mut known: BTreeMap<String, String> = parameters(&resource["spec"]["arguments"])
         .map(|(name, value)| (name, value.as_str().unwrap()))
@@ -117,7 +134,49 @@ fn tasks_build_check_and_publish() {
         "workflow.parameters.repository".to_owned(),
         team.registry.name("nodes"),
     );
-    workflow(&team, &origin, &known);
+    known
+}
+
+#[test]
+fn what_is_proposed_is_written_nowhere() {
+    let team = Team::new();
+    let origin = origin(&team, "nodes");
+    let mut known = arguments(&team);
+    known.insert("workflow.parameters.trusted".to_owned(), String::new());
+    workflow(&team, &origin, &known, None);
+    assert_eq!(team.registry.stored(), 0);
+}
+
+/// A registry that takes nothing from strangers, and the secret with a login to it.
+#[test]
+fn the_secret_is_the_login() {
+    let mut team = Team::new();
+    team.registry = DockerRegistry::start_with(|folder, _| {
+        let users = folder.join("htpasswd");
+        let hash = "$2y$05$abcdefghijklmnopqrstuuLK7U1u6pVRmL7L1BBM2aS35PSZnDXlK";
+        fs::write(&users, format!("somebody:{hash}\n")).unwrap();
+        let users = users.display();
+        format!("auth:\n  htpasswd:\n    realm: team\n    path: {users}\n")
+    });
+    let origin = origin(&team, "nodes");
+    let login = serde_json::json!({"auth": "c29tZWJvZHk6czNjcmV0"});
+    let login = serde_json::json!({"auths": {&team.registry.host: login}}).to_string();
+    let known = arguments(&team);
+    workflow(&team, &origin, &known, Some(&login));
+    let machine = team.machine("reader");
+    fs::write(machine.path("login.json"), login).unwrap();
+    let image = format!("docker://{}", team.registry.name("nodes/minimal:1"));
+    let show = ["show", "--auth-file", "login.json", &image];
+    let shown = json(&mut machine.nodelith(&show));
+    assert_eq!(shown["annotations"]["io.nodelith.profile"], "minimal");
+}
+
+#[test]
+fn tasks_build_check_and_publish() {
+    let team = Team::new();
+    let origin = origin(&team, "nodes");
+    let known = arguments(&team);
+    workflow(&team, &origin, &known, None);
     let machine = team.machine("reader");
     let image = format!("docker://{}", team.registry.name("nodes/minimal:1"));
     let shown = json(&mut machine.nodelith(&["show", &image]));
@@ -138,7 +197,13 @@ fn locks_are_renewed_on_a_branch() {
             "nodes/*.toml".to_owned(),
         ),
     ]);
-    let renew = || run(&Shell::new(&team, &origin), &spec["templates"][0], &known);
+    let renew = || {
+        run(
+            &Shell::of_debian(&team, &origin),
+            &spec["templates"][0],
+            &known,
+        )
+    };
     assert!(renew().contains("all locks have the newest of everything"));
     team.newer();
     renew();

@@ -127,17 +127,29 @@ impl Job {
             })
     }
 
-    fn set_up(&mut self, team: &Team) {
-        self.action(
-            "ci/github/setup",
-            &[
-                ("program", program().to_str().unwrap()),
-                ("mirror", &team.mirror.url()),
-                ("registry", &team.registry.host),
-                ("username", "somebody"),
-                ("password", "s3cret"),
-            ],
-        );
+    /// Sets the machine up with what the workflow's job says.
+    fn set_up(&mut self, team: &Team, job: &str) {
+        let repository = BTreeMap::from([
+            ("vars.NODE_MIRROR", team.mirror.url()),
+            ("vars.NODE_REGISTRY", team.registry.host.clone()),
+            ("secrets.NODE_REGISTRY_USERNAME", "somebody".to_owned()),
+            ("secrets.NODE_REGISTRY_PASSWORD", "s3cret".to_owned()),
+        ]);
+        let repository = repository.into_iter();
+        let context = repository.map(|(name, value)| (name.to_owned(), value));
+        let context = context.collect();
+        let workflow = document("ci/github/node-images.yml");
+        let steps = workflow["jobs"][job]["steps"].as_array().unwrap();
+        let setup = "OWNER/nodelith/ci/github/setup@REF";
+        let step = steps.iter().find(|step| step["uses"] == setup).unwrap();
+        let given = step["with"].as_object().into_iter().flatten();
+        let given: Vec<_> = given
+            .map(|(name, value)| (name.as_str(), filled(value.as_str().unwrap(), &context)))
+            .collect();
+        let program = program();
+        let mut inputs = vec![("program", program.to_str().unwrap())];
+        inputs.extend(given.iter().map(|(name, value)| (*name, value.as_str())));
+        self.action("ci/github/setup", &inputs);
         assert!(!self.failed);
     }
 
@@ -172,7 +184,7 @@ fn a_matrix_is_built_checked_and_published() {
     list.shell
         .variables
         .insert("PROFILES".to_owned(), "nodes/*.toml".to_owned());
-    list.set_up(&team);
+    list.set_up(&team, "matrix");
     list.own("matrix", "List what there is to build");
     let rows = |name: &str| -> Vec<Value> {
         let matrix: Value = serde_json::from_str(&list.outputs[name]).unwrap();
@@ -192,7 +204,7 @@ fn a_matrix_is_built_checked_and_published() {
         .shell
         .variables
         .insert("NODELITH_STORE".to_owned(), store);
-    build.set_up(&team);
+    build.set_up(&team, "build");
     let auth = &build.shell.variables["NODELITH_AUTH_FILE"];
     let auth: Value = serde_json::from_slice(&fs::read(auth).unwrap()).unwrap();
     assert_eq!(
@@ -215,7 +227,7 @@ fn a_matrix_is_built_checked_and_published() {
 
     // The machine that publishes: nothing but the cache.
     let mut publish = Job::new(Shell::new(&team, &origin));
-    publish.set_up(&team);
+    publish.set_up(&team, "publish");
     publish
         .shell
         .variables
@@ -269,7 +281,7 @@ fn findings_are_handed_on_and_fail() {
         job.shell
             .variables
             .insert("NODELITH_STORE".to_owned(), store);
-        job.set_up(&team);
+        job.set_up(&team, "build");
         with_file(&job, path, text);
         let target = team.registry.name("minimal:1");
         let inputs = [
@@ -294,7 +306,7 @@ fn findings_are_handed_on_and_fail() {
 
     // No profile at all: nothing to hand on, either.
     let mut job = Job::new(Shell::new(&team, &origin));
-    job.set_up(&team);
+    job.set_up(&team, "build");
     let built = job.action("ci/github/build", &[("profile", "nodes/none.toml")]);
     assert!(job.failed && job.others.is_empty() && built["sarif"].is_empty());
 }
@@ -310,7 +322,7 @@ fn locks_are_renewed_by_a_pull_request() {
             .variables
             .extend(variables([("PROFILES", "nodes/*.toml")]));
         let mut job = Job::new(shell);
-        job.set_up(&team);
+        job.set_up(&team, "renew");
         job
     };
     let mut job = start();

@@ -73,7 +73,7 @@ fn predefined(shell: &Shell, team: &Team) -> BTreeMap<String, String> {
 fn jobs_build_check_and_publish() {
     let team = Team::new();
     let origin = origin(&team, "nodes");
-    let shell = Shell::new(&team, &origin);
+    let shell = Shell::of_debian(&team, &origin);
     let matrix = shell.must(
         "nodelith matrix nodes/*.toml --format gitlab",
         &BTreeMap::new(),
@@ -99,7 +99,7 @@ fn jobs_build_check_and_publish() {
     assert!(junit.contains("<testsuite"), "{junit}");
 
     // Another runner publishes: nothing but the cache.
-    let mut other = Shell::new(&team, &origin);
+    let mut other = Shell::of_debian(&team, &origin);
     other
         .variables
         .insert("NODELITH_MIRROR".to_owned(), "file:///nowhere".to_owned());
@@ -131,7 +131,7 @@ fn locks_are_renewed_by_a_merge_request() {
     super::common::run(options.current_dir(&origin));
     let jobs = component(&[("image", "nodelith"), ("matrix", "[]")]);
     let renew = || {
-        let shell = Shell::new(&team, &origin);
+        let shell = Shell::of_debian(&team, &origin);
         // The address of the project leads to the bare repository.
         let from = format!("url.{}.insteadOf", origin.display());
         let address = "https://oauth2:t0ken@gitlab.example/team/nodes.git";

@@ -188,6 +188,20 @@ fn the_workflow_of_github() {
             }
         }
     }
+    // Whoever resolves, builds or pushes has an archive and the registry.
+    for (name, job) in jobs.iter().filter(|(name, _)| *name != "matrix") {
+        let steps = job["steps"].as_array().unwrap();
+        let setup = "OWNER/nodelith/ci/github/setup@REF";
+        let setup = steps.iter().find(|step| step["uses"] == setup).unwrap();
+        for (input, value) in [
+            ("registry", "${{ vars.NODE_REGISTRY }}"),
+            ("username", "${{ secrets.NODE_REGISTRY_USERNAME }}"),
+            ("password", "${{ secrets.NODE_REGISTRY_PASSWORD }}"),
+            ("mirror", "${{ vars.NODE_MIRROR }}"),
+        ] {
+            assert_eq!(setup["with"][input], value, "{name}: {input}");
+        }
+    }
     // What is proposed by anyone does not get to write.
     let build = &jobs["build"]["steps"][2]["with"]["cache-to"];
     assert!(
@@ -234,6 +248,11 @@ fn the_component_of_gitlab() {
 
 #[test]
 fn the_templates_of_argo() {
+    let secret = serde_json::json!({
+        "secretName": "node-registry",
+        "optional": true,
+        "items": [{"key": ".dockerconfigjson", "path": "config.json"}],
+    });
     for (path, kind, at) in [
         ("ci/argo/node-images.yaml", "WorkflowTemplate", "/spec"),
         (
@@ -283,6 +302,22 @@ fn the_templates_of_argo() {
                 let volumes = spec["volumes"].as_array().unwrap();
                 assert!(volumes.iter().any(|volume| volume["name"] == mount["name"]));
             }
+            // Whoever resolves, builds or pushes has the registry's login, if there is one.
+            let source = one["script"]["source"].as_str().unwrap_or_default();
+            let verbs = ["nodelith lock", "nodelith build", "nodelith push"];
+            if verbs.iter().any(|verb| source.contains(verb)) {
+                let login = serde_json::json!({"name": "DOCKER_CONFIG", "value": "/registry"});
+                let variables = one["script"]["env"].as_array().unwrap();
+                assert!(variables.contains(&login), "{path}: {}", one["name"]);
+                let mounts = one["script"]["volumeMounts"].as_array().unwrap();
+                let mount = |mount: &Value| {
+                    mount["name"] == "registry" && mount["mountPath"] == "/registry"
+                };
+                assert!(mounts.iter().any(mount), "{path}: {}", one["name"]);
+                let volumes = spec["volumes"].as_array().unwrap();
+                let volume = volumes.iter().find(|volume| volume["name"] == "registry");
+                assert_eq!(volume.unwrap()["secret"], secret, "{path}");
+            }
             for task in one["dag"]["tasks"].as_array().into_iter().flatten() {
                 let given = parameters(&task["arguments"]);
                 assert_eq!(
@@ -290,6 +325,12 @@ fn the_templates_of_argo() {
                     parameters(&template(&task["template"])["inputs"]),
                     "{task}"
                 );
+                // Builds of proposed changes do not get to write.
+                let when = match task["template"].as_str() {
+                    Some("publish") => "'{{workflow.parameters.trusted}}' == 'yes'".into(),
+                    _ => Value::Null,
+                };
+                assert_eq!(task["when"], when, "{task}");
             }
         }
     }

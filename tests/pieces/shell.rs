@@ -17,7 +17,7 @@ pub struct Shell {
 }
 
 impl Shell {
-    /// A machine with a checkout of the repository at `origin`.
+    /// A machine with a checkout of the repository at `origin`, which knows of no archive.
     pub fn new(team: &Team, origin: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let shell = Self {
@@ -27,7 +27,6 @@ impl Shell {
                     "NODELITH_KEYRING".to_owned(),
                     team.mirror.keyring().display().to_string(),
                 ),
-                ("NODELITH_MIRROR".to_owned(), team.mirror.url()),
             ]),
             programs: vec![program().parent().unwrap().to_owned()],
             folder,
@@ -38,6 +37,14 @@ impl Shell {
             .arg(origin)
             .arg(shell.checkout())
             .current_dir(shell.path(".")));
+        shell
+    }
+
+    /// The same, which is Debian: it knows an archive by itself.
+    pub fn of_debian(team: &Team, origin: &Path) -> Self {
+        let mut shell = Self::new(team, origin);
+        let mirror = ("NODELITH_MIRROR".to_owned(), team.mirror.url());
+        shell.variables.extend([mirror]);
         shell
     }
 

@@ -42,7 +42,8 @@ impl DockerRegistry {
         })
     }
 
-    fn start_with(more: impl FnOnce(&Path, u16) -> String) -> Self {
+    /// With more in its configuration, by its folder and port.
+    pub fn start_with(more: impl FnOnce(&Path, u16) -> String) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -160,12 +160,8 @@ pub(super) const RULES: &[Rule] = &[
 
 /// The subject, if it is an image for bootc, as a whole.
 fn bootc<'a>(facts: &Facts<'a>) -> Option<&'a Subject> {
-    let says = |key: &str, values: &[&str]| {
-        let said = facts.subject.labels.get(key);
-        said.is_some_and(|said| values.contains(&said.as_str()))
-    };
-    let labelled = says("containers.bootc", &["1"]) || says("ostree.bootable", &["1", "true"]);
-    (labelled && facts.subject.whole).then_some(facts.subject)
+    let subject = facts.subject;
+    (subject.is_labelled_bootc() && subject.whole).then_some(subject)
 }
 
 const MODULES: &str = "usr/lib/modules";

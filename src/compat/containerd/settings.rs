@@ -1,5 +1,5 @@
-//! Where each setting stands in containerd's configuration, and what becomes of a
-//! key that stands there.
+//! Where each setting stands in containerd's configuration; what becomes of a key that
+//! stands there is in `reading`.
 //!
 //! The rows are in `settings/*.toml`:
 //! - `name`: ours; `kind`: what its value is.

@@ -66,9 +66,7 @@ ff02::2\t\tip6-allrouters
 /// since Debian 14 containerd does not depend on the package that makes it.
 pub(super) fn hosts(draft: &mut Draft<'_>, components: &Components) {
     const PATH: &str = "etc/hosts";
-    let mut files = draft.profile.files.iter();
-    let said = files.any(|file| file.path.trim_start_matches('/') == PATH);
-    if components.containerd.is_some() && !said && draft.facts.node(PATH).is_none() {
+    if components.containerd.is_some() && draft.node(PATH).is_none() {
         draft.text(PATH, HOSTS);
     }
 }

@@ -78,14 +78,21 @@ fn configured_beside(
     paths: &[(&str, &str)],
     files: &[(&str, &[u8])],
 ) -> Result<Configuration, Error> {
+    configured_on("[debian]\nsuite = \"sid\"\n", rest, paths, files)
+}
+
+fn configured_on(
+    base: &str,
+    rest: &str,
+    paths: &[(&str, &str)],
+    files: &[(&str, &[u8])],
+) -> Result<Configuration, Error> {
     let folder = tempfile::tempdir().unwrap();
     for (name, bytes) in files {
         std::fs::write(folder.path().join(name), bytes).unwrap();
     }
     let path = folder.path().join("p.toml");
-    let text = format!(
-        "name = \"node\"\nversion = \"7\"\narchitecture = \"amd64\"\n[debian]\nsuite = \"sid\"\n{rest}"
-    );
+    let text = format!("name = \"node\"\nversion = \"7\"\narchitecture = \"amd64\"\n{base}{rest}");
     std::fs::write(&path, text).unwrap();
     let profile = Profile::load(&path)?;
     let (tree, texts) = root(paths);

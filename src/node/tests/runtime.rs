@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use super::{configured, configured_beside, refused, shown};
+use super::{configured, configured_beside, configured_on, refused, shown};
 use crate::node::Configuration;
 use crate::tree::{Content, Node};
 
@@ -146,6 +146,12 @@ fn hosts_where_there_are_none() {
     ];
     let own = configured(&own, &root).unwrap();
     assert_eq!(text(&own, "etc/hosts"), "::1 node\n");
+    // What is taken out of the root is not there either.
+    let base = "[base.image]\nreference = \"registry.example/a:1\"\nremove = [\"/etc/hosts\"]\n";
+    let root = [containerd, ("etc/hosts", "10.0.0.1 theirs\n")];
+    let removed = configured_on(base, "", &root, &[]).unwrap();
+    assert!(text(&removed, "etc/hosts").starts_with("127.0.0.1\tlocalhost\n"));
+    assert!(!removed.removed.contains(&b"etc/hosts"[..]));
     let without = configured("", &[]).unwrap();
     assert!(!without.entries.contains_key(&b"etc/hosts"[..]));
 }
