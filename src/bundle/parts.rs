@@ -274,7 +274,7 @@ impl Source<'_> {
         modules
             .map(|(name, path)| {
                 let bytes = found.remove(path).unwrap_or_default();
-                Ok((name.clone(), plain(path, bytes)?))
+                Ok((name.clone(), plain(path, bytes, LARGEST)?))
             })
             .collect()
     }

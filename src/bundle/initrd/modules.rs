@@ -212,21 +212,24 @@ fn normal(name: &str) -> String {
     name.replace('-', "_")
 }
 
-/// A module's bytes, decompressed if the name of its file says so.
+/// A module's bytes, decompressed if the name of its file says so; `most` bytes of them.
 ///
 /// # Errors
-/// When they are not what the name says.
-pub fn plain(file: &str, bytes: Vec<u8>) -> Result<Vec<u8>> {
-    let mut plain = Vec::new();
-    let read = match file.rsplit('.').next() {
-        Some("xz") => liblzma::read::XzDecoder::new(&bytes[..]).read_to_end(&mut plain),
-        Some("gz") => flate2::read::GzDecoder::new(&bytes[..]).read_to_end(&mut plain),
-        Some("zst") => {
-            zstd::Decoder::new(&bytes[..]).and_then(|mut decoder| decoder.read_to_end(&mut plain))
-        }
+/// When they are not what the name says, or are more.
+pub fn plain(file: &str, bytes: Vec<u8>, most: u64) -> Result<Vec<u8>> {
+    let mut decoder: Box<dyn Read> = match file.rsplit('.').next() {
+        Some("xz") => Box::new(liblzma::read::XzDecoder::new(&bytes[..])),
+        Some("gz") => Box::new(flate2::read::GzDecoder::new(&bytes[..])),
+        Some("zst") => Box::new(zstd::Decoder::new(&bytes[..]).io("decompressing", file)?),
         _ => return Ok(bytes),
     };
+    let mut plain = Vec::new();
+    let read = decoder.by_ref().take(most).read_to_end(&mut plain);
     read.io("decompressing", file)?;
+    if plain.len() as u64 == most && decoder.read(&mut [0]).io("decompressing", file)? > 0 {
+        let message = format!("`/{file}` of the image is too large when decompressed");
+        return Err(Error::new(Kind::Verify, message));
+    }
     Ok(plain)
 }
 
@@ -302,8 +305,11 @@ alias virtio:d00000001v* virtio_net
     #[test]
     fn modules_are_decompressed_by_their_names() {
         let zst = zstd::encode_all(&b"module"[..], 1).unwrap();
-        assert_eq!(plain("a.ko.zst", zst.clone()).unwrap(), b"module");
-        assert_eq!(plain("a.ko", zst.clone()).unwrap(), zst);
-        assert!(plain("a.ko.xz", zst).is_err());
+        assert_eq!(plain("a.ko.zst", zst.clone(), 6).unwrap(), b"module");
+        assert_eq!(plain("a.ko", zst.clone(), 6).unwrap(), zst);
+        assert!(plain("a.ko.xz", zst.clone(), 6).is_err());
+        let error = plain("a.ko.zst", zst, 5).unwrap_err();
+        let message = "`/a.ko.zst` of the image is too large when decompressed";
+        assert_eq!((error.kind(), &*error.message()), (Kind::Verify, message));
     }
 }
