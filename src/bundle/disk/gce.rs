@@ -36,19 +36,15 @@ pub fn write(
     put(header(content.size).as_bytes())?;
     let mut next = 0;
     let zeros = vec![0; BLOCK as usize];
-    content.blocks(
-        BLOCK,
-        |bytes| Ok(bytes.to_vec()),
-        |number, bytes| {
-            while next < number {
-                put(&zeros)?;
-                next += 1;
-            }
+    content.blocks(BLOCK, Ok, |number, bytes| {
+        while next < number {
+            put(&zeros)?;
             next += 1;
-            done(BLOCK);
-            put(&bytes)
-        },
-    )?;
+        }
+        next += 1;
+        done(BLOCK);
+        put(&bytes)
+    })?;
     while next * BLOCK < content.size {
         put(&zeros)?;
         next += 1;
