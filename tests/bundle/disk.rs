@@ -167,8 +167,9 @@ fn every_form_has_the_same_bytes() {
         );
         let unpacked = run(Command::new("tar").args(["-xOzf"]).arg(&gce));
         assert!(unpacked == fs::read(&raw).unwrap());
-        // GNU's old magic.
+        // GNU's old magic, and whole records.
         let tar = run(Command::new("gzip").args(["-dc"]).arg(&gce));
+        assert_eq!(tar.len() % 10240, 0);
         assert_eq!(&tar[257..265], b"ustar  \0");
         // With another number of threads.
         let pool = rayon::ThreadPoolBuilder::new()

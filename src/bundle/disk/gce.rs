@@ -49,8 +49,10 @@ pub fn write(
         put(&zeros)?;
         next += 1;
     }
-    // Two blocks of zeros end a tar, and GNU's are whole records of 20.
-    put(&zeros[..(20 - 1) * 512])?;
+    // Two blocks of zeros at least end a tar, and GNU's are whole records of 20.
+    let blocks = 1 + content.size / 512;
+    let end = (blocks + 2).next_multiple_of(20) - blocks;
+    put(&zeros[..end as usize * 512])?;
     let file = gzip.finish().io("writing", target.path)?;
     file.into_inner()
         .map_err(io::IntoInnerError::into_error)
