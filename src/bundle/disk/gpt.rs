@@ -208,7 +208,10 @@ fn decode(entry: &[u8]) -> Option<Partition> {
         name: String::from_utf16_lossy(&units),
         flags: number(48)?,
         start: first.checked_mul(SECTOR)?,
-        size: (last + 1).checked_sub(first)?.checked_mul(SECTOR)?,
+        size: last
+            .checked_add(1)?
+            .checked_sub(first)?
+            .checked_mul(SECTOR)?,
     })
 }
 
@@ -258,6 +261,9 @@ mod tests {
             assert_eq!(read(&file), None, "{at}");
             file.write_all_at(&[bytes[at]], at as u64).unwrap();
         }
+        let mut strange = entry(&partitions[0]);
+        strange[40..48].fill(0xff);
+        assert_eq!(decode(&strange), None);
         file.set_len(2000).unwrap();
         assert_eq!(read(&file), None);
     }
