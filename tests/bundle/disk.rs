@@ -318,3 +318,12 @@ fn what_is_too_small_is_said() {
     let error = fat::pieces(40 * MIB, 0, [0; 4], &large).err().unwrap();
     assert_snapshot!(error.message(), @"the EFI system partition is too small: its files need 43.14 MiB, and 40.00 MiB has room for 39.35 MiB");
 }
+
+#[test]
+fn a_partition_with_more_clusters_than_numbers() {
+    let pieces = |size: u64| fat::pieces(size, 0, [0; 4], &Files::new());
+    assert!(pieces(1 << 40).is_ok());
+    let error = pieces(1 << 41).err().unwrap();
+    let message = "an EFI system partition of 2.00 TiB is too large to be one";
+    assert_eq!(error.message(), message);
+}
