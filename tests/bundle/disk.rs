@@ -233,7 +233,6 @@ fn the_efi_system_partition_is_fat() {
         let disk = Disk {
             content,
             uuid: [0; 16],
-            partitions: Vec::new(),
         };
         write(
             folder,

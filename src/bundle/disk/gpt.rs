@@ -16,9 +16,6 @@ pub type Uuid = [u8; 16];
 /// The EFI system partition.
 pub const ESP: Uuid = uuid(0xc12a_7328_f81f_11d2_ba4b_00a0_c93e_c93b);
 
-/// What partitions are when nothing else is said of them ("Generic Linux Data").
-pub const LINUX: Uuid = uuid(0x0fc6_3daf_8483_4772_8e79_3d69_d847_7de4);
-
 /// So many partitions have a place in the table, which all tools expect.
 const ENTRIES: usize = 128;
 const ENTRY: usize = 128;
