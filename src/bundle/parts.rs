@@ -86,6 +86,8 @@ impl Parts {
         let mut paths: Vec<&str> = lists.iter().map(|path| &**path).collect();
         paths.extend([&*kernel, OS_RELEASE, COMMAND_LINE]);
         if let Some((stub, loader, _)) = &efi {
+            // A program without one is not in systemd-boot's list.
+            source.must(OS_RELEASE, "base-files")?;
             for path in [stub, loader] {
                 source.must(path, "systemd-boot-efi")?;
                 paths.push(path);
