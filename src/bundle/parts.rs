@@ -129,15 +129,22 @@ impl Parts {
         })
     }
 
+    /// What firmware starts.
+    ///
+    /// # Errors
+    /// When it was not wanted.
+    pub fn efi(&self) -> Result<&Efi> {
+        let missing = || Error::new(Kind::Usage, "the image has nothing that firmware starts");
+        self.efi.as_ref().ok_or_else(missing)
+    }
+
     /// The unified kernel image, with more words on its command line.
     ///
     /// # Errors
-    /// When the image's stub is none.
+    /// When the image's stub is none, or [`Parts::efi`] was not wanted.
     pub fn uki(&self, more: &str) -> Result<Vec<u8>> {
         let command_line = format!("{} {more}", self.command_line);
-        let Some(efi) = &self.efi else {
-            return Ok(Vec::new());
-        };
+        let efi = self.efi()?;
         uki::make(&uki::Parts {
             stub: &efi.stub,
             kernel: &self.kernel,
@@ -318,4 +325,25 @@ fn lacks(what: &str, package: &str) -> Error {
     let message = format!("the image cannot be booted: it lacks {what}");
     let message = message.trim_end_matches(',').to_owned();
     Error::new(Kind::Usage, message).hint(format!("in Debian it comes from {package}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_firmware_starts_is_not_made_of_nothing() {
+        let parts = Parts {
+            release: "6.1.0".into(),
+            kernel: Vec::new(),
+            initrd: Vec::new(),
+            command_line: String::new(),
+            os_release: Vec::new(),
+            name: ("node".into(), "7".into()),
+            efi: None,
+        };
+        let message = "the image has nothing that firmware starts";
+        assert_eq!(parts.uki("").unwrap_err().message(), message);
+        assert_eq!(parts.efi().unwrap_err().message(), message);
+    }
 }
