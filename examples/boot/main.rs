@@ -65,8 +65,7 @@ enum Way {
     /// Kernel and initrd from QEMU, the root on a disk of its own
     #[default]
     Kernel,
-    /// UEFI from the exported disk, the root checked by dm-verity; as `kernel` for
-    /// systemd before 256, whose tests come with an initrd
+    /// UEFI from the exported disk, the root checked by dm-verity; for systemd 256 and later
     Disk,
 }
 
@@ -83,6 +82,9 @@ fn main() -> ExitCode {
 
 /// Boots each image, twice with the same `/var`.
 fn all(arguments: &Arguments) -> Result<bool> {
+    if arguments.damage && arguments.way != Way::Disk {
+        return Err("`--damage` changes an exported disk: it goes with `--way disk`".into());
+    }
     let mut reports = Vec::new();
     for (number, image) in arguments.images.iter().enumerate() {
         let temporary = tempfile::Builder::new()
@@ -186,4 +188,23 @@ fn done(command: &mut Command) -> Result<()> {
         return Err(format!("`{name}` failed with {}:\n{said}", output.status).into());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damage_is_for_disks() {
+        let said = |words: &[&str]| {
+            let words = [&["ci/boot", "/nowhere"], words].concat();
+            all(&Arguments::parse_from(words)).unwrap_err().to_string()
+        };
+        let refused = "`--damage` changes an exported disk: it goes with `--way disk`";
+        for words in [&["--damage"][..], &["--damage", "--way", "kernel"]] {
+            assert_eq!(said(words), refused);
+        }
+        let other = said(&["--damage", "--way", "disk"]);
+        assert!(other.starts_with("booting `/nowhere`: "), "{other}");
+    }
 }
