@@ -1,5 +1,5 @@
 # The program, with nixpkgs' Rust.
-{ lib, rustPlatform }:
+{ lib, glibc, rustPlatform }:
 rustPlatform.buildRustPackage {
   pname = "nodelith";
   version = (builtins.fromTOML (builtins.readFile ../Cargo.toml)).package.version;
@@ -19,6 +19,9 @@ rustPlatform.buildRustPackage {
   };
   cargoLock.lockFile = ../Cargo.lock;
   doCheck = false;
+  # Linked statically, as .cargo/config.toml has it: an initrd has nothing of the store.
+  RUSTFLAGS = "-C target-feature=+crt-static";
+  buildInputs = [ glibc.static ];
   meta = {
     description = "Turns a short profile into an immutable Kubernetes node image";
     license = lib.licenses.asl20;

@@ -11,7 +11,7 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use nodelith::bundle::initrd::cpio::Archive;
 
 use crate::Result;
-use crate::unpack::Unpacked;
+use crate::subject::Subject;
 
 /// The virtio port's name.
 pub const PORT: &str = "nodelith.test";
@@ -38,7 +38,7 @@ pub struct Test {
 
 impl Test {
     /// Prepares what an image needs.
-    pub fn make(unpacked: &Unpacked, folder: &Path) -> Result<Self> {
+    pub fn make(subject: &Subject, folder: &Path) -> Result<Self> {
         let disk = folder.join("test.disk");
         fs::write(&disk, script_disk())?;
         let mut test = Self {
@@ -47,12 +47,12 @@ impl Test {
             // that an emulator on a busy machine does not keep.
             command_line: format!(
                 "{} console=ttyS0 no_timer_check panic=-1 systemd.wants={UNIT} systemd.show_status=1",
-                unpacked.command_line()
+                subject.parts.command_line
             ),
             qemu: Vec::new(),
             appended: Vec::new(),
         };
-        if unpacked.systemd()? >= UNITS_AS_CREDENTIALS {
+        if subject.systemd >= UNITS_AS_CREDENTIALS {
             let credential = folder.join("credential");
             let unit = BASE64_STANDARD.encode(unit());
             let text = format!("io.systemd.credential.binary:systemd.extra-unit.{UNIT}={unit}");

@@ -10,25 +10,22 @@
 mod checks;
 mod firmware;
 mod guest;
+mod kernel;
 mod qemu;
 mod report;
-mod root_image;
 mod sections;
-mod unpack;
+mod subject;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use nodelith::bundle::parts::{Parts, Wanted};
-use nodelith::bundle::same::outline;
-use nodelith::image::read::Image;
-use nodelith::report::{Mode, Report as Progress};
 
 use checks::Boot;
 use guest::Test;
 use report::Report;
+use subject::Subject;
 
 type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
@@ -65,8 +62,7 @@ enum Way {
     /// Kernel and initrd from QEMU, the root on a disk of its own
     #[default]
     Kernel,
-    /// UEFI from the exported disk, the root checked by dm-verity; as `kernel` for
-    /// systemd before 256, whose tests come with an initrd
+    /// UEFI from the exported disk, the root checked by dm-verity; for systemd 256 and later
     Disk,
 }
 
@@ -83,6 +79,9 @@ fn main() -> ExitCode {
 
 /// Boots each image, twice with the same `/var`.
 fn all(arguments: &Arguments) -> Result<bool> {
+    if arguments.damage && arguments.way != Way::Disk {
+        return Err("`--damage` changes an exported disk: it goes with `--way disk`".into());
+    }
     let mut reports = Vec::new();
     for (number, image) in arguments.images.iter().enumerate() {
         let temporary = tempfile::Builder::new()
@@ -105,14 +104,12 @@ fn all(arguments: &Arguments) -> Result<bool> {
 }
 
 fn prove(image_name: &str, folder: &Path, arguments: &Arguments) -> Result<Report> {
-    eprintln!("unpacking {image_name}");
-    let unpacked = unpack::unpack(image_name, folder)?;
-    eprintln!("making what boots");
-    let test = Test::make(&unpacked, folder)?;
-    let image = Image::open(image_name, None)?;
+    eprintln!("making what boots of {image_name}");
+    let subject = Subject::open(image_name)?;
+    let test = Test::make(&subject, folder)?;
     let start = match arguments.way {
-        Way::Kernel => start_with_kernel(&image, &unpacked, &test, folder)?,
-        Way::Disk => firmware::start(&image, &test, folder, arguments.damage)?,
+        Way::Kernel => kernel::start(&subject, &test, folder)?,
+        Way::Disk => firmware::start(&subject.image, &test, folder, arguments.damage)?,
     };
     let machine = qemu::Machine {
         start,
@@ -131,38 +128,10 @@ fn prove(image_name: &str, folder: &Path, arguments: &Arguments) -> Result<Repor
     }
     Ok(Report::new(
         image_name,
-        &unpacked,
+        &subject,
         &boots,
         arguments.boots > 1,
     ))
-}
-
-/// Kernel and initrd as every way of booting has them, and the root from `mkfs.erofs`.
-fn start_with_kernel(
-    image: &Image,
-    unpacked: &unpack::Unpacked,
-    test: &Test,
-    folder: &Path,
-) -> Result<qemu::Start> {
-    let init = init()?;
-    let wanted = Wanted {
-        init: Some(&init),
-        ..Wanted::default()
-    };
-    let parts = Parts::read(
-        image,
-        &outline(image, &Progress::new(Mode::Quiet))?,
-        &wanted,
-    )?;
-    let (kernel, initrd) = (folder.join("kernel"), folder.join("initrd"));
-    std::fs::write(&kernel, &parts.kernel)?;
-    std::fs::write(&initrd, [&parts.initrd[..], &test.appended].concat())?;
-    Ok(qemu::Start::Kernel {
-        root: root_image::make(&unpacked.root, folder)?,
-        var: root_image::empty_var(folder)?,
-        kernel,
-        initrd,
-    })
 }
 
 /// The initrd's program, which was built with this one.
@@ -176,14 +145,21 @@ fn init() -> Result<PathBuf> {
     }
 }
 
-/// Runs a command that must succeed.
-fn done(command: &mut Command) -> Result<()> {
-    let output = command.stdin(Stdio::null()).output();
-    let name = command.get_program().to_string_lossy().into_owned();
-    let output = output.map_err(|error| format!("starting `{name}`: {error}"))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("`{name}` failed with {}:\n{said}", output.status).into());
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damage_is_for_disks() {
+        let said = |words: &[&str]| {
+            let words = [&["ci/boot", "/nowhere"], words].concat();
+            all(&Arguments::parse_from(words)).unwrap_err().to_string()
+        };
+        let refused = "`--damage` changes an exported disk: it goes with `--way disk`";
+        for words in [&["--damage"][..], &["--damage", "--way", "kernel"]] {
+            assert_eq!(said(words), refused);
+        }
+        let other = said(&["--damage", "--way", "disk"]);
+        assert!(other.starts_with("booting `/nowhere`: "), "{other}");
     }
-    Ok(())
 }

@@ -4,7 +4,7 @@ use nodelith::report::Table;
 use serde_json::{Value, json};
 
 use crate::checks::{Boot, EACH, Found, REBOOT, plain};
-use crate::unpack::Unpacked;
+use crate::subject::Subject;
 
 /// Lines of a console that are shown when a boot went wrong.
 const LINES: usize = 30;
@@ -22,7 +22,7 @@ pub struct Report {
 
 impl Report {
     /// Runs the checks; those of a reboot if there should have been one.
-    pub fn new(image: &str, unpacked: &Unpacked, boots: &[Boot], reboot: bool) -> Self {
+    pub fn new(image: &str, subject: &Subject, boots: &[Boot], reboot: bool) -> Self {
         let mut rows = Vec::new();
         for (name, boot) in ["first", "second"].into_iter().zip(boots) {
             let checks = EACH.iter();
@@ -38,8 +38,8 @@ impl Report {
         let broken = boots.iter().find(|boot| !boot.is_whole());
         Self {
             image: image.to_owned(),
-            digest: unpacked.digest.clone(),
-            system: unpacked.name(),
+            digest: subject.image.manifest.digest.to_string(),
+            system: subject.name(),
             rows,
             console: broken.map(end),
         }

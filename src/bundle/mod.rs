@@ -22,7 +22,8 @@
 //! The bytes of the root image, its hashes and the tar depend on the tree alone:
 //! not on the manifest, the split into layers, their compression, the time, the
 //! user, or the number of threads. Memory holds the tree and a hash of 32 bytes for
-//! each block; contents are streamed.
+//! each block, and for what boots, kernel, initrd and the unified kernel image too;
+//! contents are streamed.
 
 pub mod contents;
 pub mod disk;

@@ -86,6 +86,8 @@ impl Parts {
         let mut paths: Vec<&str> = lists.iter().map(|path| &**path).collect();
         paths.extend([&*kernel, OS_RELEASE, COMMAND_LINE]);
         if let Some((stub, loader, _)) = &efi {
+            // A program without one is not in systemd-boot's list.
+            source.must(OS_RELEASE, "base-files")?;
             for path in [stub, loader] {
                 source.must(path, "systemd-boot-efi")?;
                 paths.push(path);
@@ -127,15 +129,22 @@ impl Parts {
         })
     }
 
+    /// What firmware starts.
+    ///
+    /// # Errors
+    /// When it was not wanted.
+    pub fn efi(&self) -> Result<&Efi> {
+        let missing = || Error::new(Kind::Usage, "the image has nothing that firmware starts");
+        self.efi.as_ref().ok_or_else(missing)
+    }
+
     /// The unified kernel image, with more words on its command line.
     ///
     /// # Errors
-    /// When the image's stub is none.
+    /// When the image's stub is none, or [`Parts::efi`] was not wanted.
     pub fn uki(&self, more: &str) -> Result<Vec<u8>> {
         let command_line = format!("{} {more}", self.command_line);
-        let Some(efi) = &self.efi else {
-            return Ok(Vec::new());
-        };
+        let efi = self.efi()?;
         uki::make(&uki::Parts {
             stub: &efi.stub,
             kernel: &self.kernel,
@@ -274,7 +283,7 @@ impl Source<'_> {
         modules
             .map(|(name, path)| {
                 let bytes = found.remove(path).unwrap_or_default();
-                Ok((name.clone(), plain(path, bytes)?))
+                Ok((name.clone(), plain(path, bytes, LARGEST)?))
             })
             .collect()
     }
@@ -316,4 +325,25 @@ fn lacks(what: &str, package: &str) -> Error {
     let message = format!("the image cannot be booted: it lacks {what}");
     let message = message.trim_end_matches(',').to_owned();
     Error::new(Kind::Usage, message).hint(format!("in Debian it comes from {package}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_firmware_starts_is_not_made_of_nothing() {
+        let parts = Parts {
+            release: "6.1.0".into(),
+            kernel: Vec::new(),
+            initrd: Vec::new(),
+            command_line: String::new(),
+            os_release: Vec::new(),
+            name: ("node".into(), "7".into()),
+            efi: None,
+        };
+        let message = "the image has nothing that firmware starts";
+        assert_eq!(parts.uki("").unwrap_err().message(), message);
+        assert_eq!(parts.efi().unwrap_err().message(), message);
+    }
 }

@@ -62,6 +62,10 @@ mod at {
     pub const CERTIFICATES: usize = 144;
 }
 
+/// A file's alignment is at most this many bytes ("Optional Header Windows-Specific
+/// Fields"), and each section is filled up to it.
+const MOST_ALIGNED: u32 = 1 << 16;
+
 /// `PE32+`.
 const MAGIC: u16 = 0x20b;
 
@@ -105,9 +109,9 @@ impl Pe {
         file.coff = start + 4;
         let optional = file.coff + at::OPTIONAL;
         let size = usize::from(file.u16(file.coff + at::OPTIONAL_SIZE)?);
-        let aligned = [at::SECTION_ALIGNMENT, at::FILE_ALIGNMENT]
-            .iter()
-            .all(|field| file.u32(optional + field).is_some_and(u32::is_power_of_two));
+        let alignment = |field: usize| file.u32(optional + field).filter(|n| n.is_power_of_two());
+        let aligned = alignment(at::SECTION_ALIGNMENT).is_some()
+            && alignment(at::FILE_ALIGNMENT).is_some_and(|bytes| bytes <= MOST_ALIGNED);
         if file.u16(optional + at::MAGIC)? != MAGIC || size < at::CERTIFICATES + 8 || !aligned {
             return None;
         }
@@ -184,5 +188,34 @@ impl Pe {
         let place = self.bytes.get_mut(at..at + bytes.len())?;
         place.copy_from_slice(bytes);
         Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alignment_that_no_stub_has() {
+        let stub = |alignment: u32| {
+            let mut bytes = vec![0; 1024];
+            bytes[..2].copy_from_slice(b"MZ");
+            bytes[0x3c] = 64;
+            bytes[64..68].copy_from_slice(b"PE\0\0");
+            let optional = 68 + at::OPTIONAL;
+            let mut put = |at: usize, number: u32| {
+                bytes[at..at + 4].copy_from_slice(&number.to_le_bytes());
+            };
+            put(68 + at::OPTIONAL_SIZE, 240);
+            put(optional + at::MAGIC, MAGIC.into());
+            put(optional + at::SECTION_ALIGNMENT, 4096);
+            put(optional + at::FILE_ALIGNMENT, alignment);
+            put(optional + at::HEADERS_SIZE, 1024);
+            bytes
+        };
+        for (alignment, size) in [(512, Some(1536)), (1 << 16, Some(2 << 16)), (1 << 17, None)] {
+            let made = append(&stub(alignment), &[(".osrel", b"ID=debian")]);
+            assert_eq!(made.ok().map(|bytes| bytes.len()), size, "{alignment}");
+        }
     }
 }

@@ -167,8 +167,9 @@ fn every_form_has_the_same_bytes() {
         );
         let unpacked = run(Command::new("tar").args(["-xOzf"]).arg(&gce));
         assert!(unpacked == fs::read(&raw).unwrap());
-        // GNU's old magic.
+        // GNU's old magic, and whole records.
         let tar = run(Command::new("gzip").args(["-dc"]).arg(&gce));
+        assert_eq!(tar.len() % 10240, 0);
         assert_eq!(&tar[257..265], b"ustar  \0");
         // With another number of threads.
         let pool = rayon::ThreadPoolBuilder::new()
@@ -232,7 +233,6 @@ fn the_efi_system_partition_is_fat() {
         let disk = Disk {
             content,
             uuid: [0; 16],
-            partitions: Vec::new(),
         };
         write(
             folder,
@@ -316,4 +316,13 @@ fn what_is_too_small_is_said() {
     large.insert("large".into(), vec![0; 40 << 20]);
     let error = fat::pieces(40 * MIB, 0, [0; 4], &large).err().unwrap();
     assert_snapshot!(error.message(), @"the EFI system partition is too small: its files need 43.14 MiB, and 40.00 MiB has room for 39.35 MiB");
+}
+
+#[test]
+fn a_partition_with_more_clusters_than_numbers() {
+    let pieces = |size: u64| fat::pieces(size, 0, [0; 4], &Files::new());
+    assert!(pieces(1 << 40).is_ok());
+    let error = pieces(1 << 41).err().unwrap();
+    let message = "an EFI system partition of 2.00 TiB is too large to be one";
+    assert_eq!(error.message(), message);
 }

@@ -303,6 +303,10 @@ fn what_an_image_lacks_is_said() {
     error: the image cannot be booted: it lacks `/usr/lib/systemd/boot/efi/systemd-bootx64.efi`
     hint: in Debian it comes from systemd-boot-efi
     ");
+    assert_snapshot!(lacks("usr/lib/os-release"), @r"
+    error: the image cannot be booted: it lacks `/usr/lib/os-release`
+    hint: in Debian it comes from base-files
+    ");
     assert_snapshot!(lacks("usr/lib/modules/6.1.0-test/modules.builtin"), @r"
     error: the image's kernel has no module `ext4`
     hint: Debian's linux-image-amd64 and linux-image-cloud-amd64 have it

@@ -210,9 +210,10 @@ fn the_flake_hands_the_functions_on() {
   flake = import {};
   package = derivation {{ name = "nodelith"; system = "x86_64-linux"; builder = "/none"; }};
   packages = {{
-    callPackage = file: arguments: import file ({{ inherit (packages) lib rustPlatform; }} // arguments);
+    callPackage = file: arguments: import file ({{ inherit (packages) lib glibc rustPlatform; }} // arguments);
     stdenv.hostPlatform.system = "x86_64-linux";
     rustPlatform.buildRustPackage = arguments: package // {{ inherit arguments; }};
+    glibc.static = "glibc-static";
     lib.fileset = {{ toSource = arguments: arguments.root; unions = list: list; }};
     lib.licenses.asl20 = "Apache-2.0";
     lib.platforms.linux = "linux";
@@ -223,7 +224,7 @@ fn the_flake_hands_the_functions_on() {
   }};
   overlaid = outputs.overlays.default (packages // overlaid) packages;
 in {{
-  package = outputs.packages.x86_64-linux.default.arguments.pname;
+  package = {{ inherit (outputs.packages.x86_64-linux.default.arguments) pname RUSTFLAGS buildInputs; }};
   functions = builtins.attrNames outputs.lib.x86_64-linux;
   overlay = builtins.attrNames overlaid;
   image = (overlaid.nodelithImages.nodeImage {{ name = "x"; deps = [ package ]; arch = "arm64"; }}).name;
@@ -239,7 +240,11 @@ in {{
     assert_eq!(
         value,
         serde_json::json!({
-            "package": "nodelith", "functions": ["layer", "nodeImage"],
+            "package": {
+                "pname": "nodelith", "RUSTFLAGS": "-C target-feature=+crt-static",
+                "buildInputs": ["glibc-static"],
+            },
+            "functions": ["layer", "nodeImage"],
             "overlay": ["nodelith", "nodelithImages"], "image": "image-x",
         })
     );

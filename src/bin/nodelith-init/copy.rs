@@ -38,21 +38,35 @@ pub fn fill(from: &Path, to: &Path, but: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Copies a file, a link, or a folder without what is in it.
+/// What is not whole yet, in the folder in which it will be.
+const ASIDE: &str = ".nodelith-new";
+
+/// Copies a file, a link, or a folder without what is in it. It appears when it is whole
+/// and, if it is a file, on the disk: after a power cut half a one would stay for good.
 pub fn one(from: &Path, to: &Path) -> Result<()> {
     let copy = || -> Result<()> {
         let kind = from.symlink_metadata()?.file_type();
+        let aside = to.with_file_name(ASIDE);
+        match aside.symlink_metadata() {
+            Ok(found) if found.is_dir() => fs::remove_dir_all(&aside)?,
+            Ok(_) => fs::remove_file(&aside)?,
+            Err(_) => {}
+        }
         if kind.is_symlink() {
-            symlink(fs::read_link(from)?, to)?;
+            symlink(fs::read_link(from)?, &aside)?;
         } else if kind.is_dir() {
-            fs::create_dir_all(to)?;
+            fs::create_dir_all(&aside)?;
         } else if kind.is_file() {
-            fs::copy(from, to)?;
+            fs::copy(from, &aside)?;
         } else {
             // Devices and pipes: /var of an image has none that matter.
             return Ok(());
         }
-        metadata(from, to)
+        metadata(from, &aside)?;
+        if kind.is_file() {
+            fs::File::open(&aside)?.sync_all()?;
+        }
+        Ok(fs::rename(&aside, to)?)
     };
     copy().map_err(|error| {
         format!(
@@ -124,5 +138,38 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.starts_with("reading `"), "{error}");
+    }
+
+    #[test]
+    fn nothing_half_done_is_at_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        // It cannot be read from its beginning.
+        one(Path::new("/proc/self/mem"), &path("file")).unwrap_err();
+        assert!(!path("file").exists());
+        // What an earlier boot left, or somebody put there, is not written to.
+        for (name, leave) in [
+            (
+                "other",
+                (|aside, other| symlink(other, aside).unwrap()) as fn(&Path, &Path),
+            ),
+            ("folder", |aside, _| {
+                fs::create_dir_all(aside.join("a")).unwrap();
+            }),
+        ] {
+            fs::write(path("other"), "other").unwrap();
+            fs::write(path("from"), "whole").unwrap();
+            let aside = path(ASIDE);
+            let _ = fs::remove_file(&aside);
+            leave(&aside, &path("other"));
+            one(&path("from"), &path("to")).unwrap();
+            assert_eq!(fs::read_to_string(path("to")).unwrap(), "whole", "{name}");
+            assert_eq!(
+                fs::read_to_string(path("other")).unwrap(),
+                "other",
+                "{name}"
+            );
+            assert!(aside.symlink_metadata().is_err(), "{name}");
+        }
     }
 }

@@ -55,6 +55,8 @@ struct Superblock {
     data_block: u32,
     hash_block: u32,
     blocks: u64,
+    /// The same in sectors.
+    sectors: u64,
     algorithm: String,
     salt: String,
 }
@@ -75,10 +77,12 @@ impl Superblock {
         if !known || !good || salt > 256 || algorithm.is_empty() || !algorithm.bytes().all(plain) {
             return None;
         }
+        let blocks = u64::from_le_bytes(block[72..80].try_into().ok()?);
         Some(Self {
             data_block: sizes[0],
             hash_block: sizes[1],
-            blocks: u64::from_le_bytes(block[72..80].try_into().ok()?),
+            blocks,
+            sectors: blocks.checked_mul(u64::from(sizes[0] / 512))?,
             algorithm,
             salt: block[88..88 + salt]
                 .iter()
@@ -98,7 +102,7 @@ impl Superblock {
             "1 {data} {hashes} {} {} {} 1 {} {root_hash} {salt} 1 panic_on_corruption",
             self.data_block, self.hash_block, self.blocks, self.algorithm
         );
-        (self.blocks * u64::from(self.data_block / 512), words)
+        (self.sectors, words)
     }
 }
 
@@ -167,6 +171,9 @@ mod tests {
             block[at] = 0x20;
             assert_eq!(Superblock::read(&block), None, "{at}");
         }
+        let mut endless = block;
+        endless[72..80].fill(0xff);
+        assert_eq!(Superblock::read(&endless), None);
     }
 
     #[test]

@@ -84,21 +84,21 @@ impl<'a> Content<'a> {
     pub fn blocks<T: Send>(
         &self,
         block: u64,
-        make: impl Fn(&[u8]) -> Result<T> + Sync,
+        make: impl Fn(Vec<u8>) -> Result<T> + Sync,
         mut take: impl FnMut(u64, T) -> Result<()>,
     ) -> Result<()> {
-        /// So many blocks are in memory at once.
-        const BATCH: usize = 128;
+        /// Blocks of so many bytes, and one at least, are in memory at once.
+        const BATCH: u64 = 8 << 20;
         let used = (0..self.size.div_ceil(block))
             .filter(|number| self.is_used(&(number * block..(number + 1) * block)));
         let used: Vec<u64> = used.collect();
-        for batch in used.chunks(BATCH) {
+        for batch in used.chunks((BATCH / block).max(1) as usize) {
             let made: Vec<T> = batch
                 .par_iter()
                 .map(|number| {
                     let mut bytes = vec![0; block as usize];
                     self.read(number * block, &mut bytes)?;
-                    make(&bytes)
+                    make(bytes)
                 })
                 .collect::<Result<_>>()?;
             for (number, one) in batch.iter().zip(made) {
@@ -131,12 +131,32 @@ mod tests {
             assert_eq!(content.is_used(&range), used, "{range:?}");
         }
         let mut seen = Vec::new();
-        let sum = |bytes: &[u8]| Ok(bytes.iter().sum::<u8>());
+        let sum = |bytes: Vec<u8>| Ok(bytes.iter().sum::<u8>());
         let take = |number, sum| {
             seen.push((number, sum));
             Ok(())
         };
         content.blocks(4, sum, take).unwrap();
         assert_eq!(seen, [(0, 3), (2, 5)]);
+    }
+
+    #[test]
+    fn few_large_blocks_are_in_memory_at_once() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        let content = Content::new(20 << 20, vec![(0, Piece::Bytes(vec![1; 20 << 20]))]);
+        for (block, most) in [(1 << 20, 8), (16 << 20, 1)] {
+            let (now, highest) = (AtomicUsize::new(0), AtomicUsize::new(0));
+            let make = |_| {
+                let now = now.fetch_add(1, Ordering::SeqCst) + 1;
+                highest.fetch_max(now, Ordering::SeqCst);
+                Ok(())
+            };
+            let take = |_, ()| {
+                now.fetch_sub(1, Ordering::SeqCst);
+                Ok(())
+            };
+            content.blocks(block, make, take).unwrap();
+            assert_eq!(highest.into_inner(), most, "{block}");
+        }
     }
 }

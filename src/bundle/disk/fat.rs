@@ -21,6 +21,9 @@ pub type Files = BTreeMap<String, Vec<u8>>;
 /// Fewer clusters would be FAT16 to every reader.
 const FEWEST: u64 = 65_525;
 
+/// More clusters have no numbers: from `0x0fff_fff7` on these mean something else.
+const MOST: u64 = 0x0fff_fff4;
+
 /// The largest cluster in bytes.
 const CLUSTER: u64 = 4096;
 
@@ -119,6 +122,14 @@ impl Shape {
             let table = entries.div_ceil(SECTOR).next_multiple_of(8);
             let data = sectors.saturating_sub(RESERVED + 2 * table);
             let count = data * SECTOR / cluster;
+            if count > MOST {
+                let message = format!(
+                    "an EFI system partition of {} is too large to be one",
+                    human_bytes(size)
+                );
+                return Err(Error::new(Kind::Usage, message)
+                    .hint("make it smaller with `--esp-size`: at most 1T"));
+            }
             if count >= FEWEST {
                 return Ok(Self {
                     sectors,

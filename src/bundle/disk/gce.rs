@@ -36,25 +36,23 @@ pub fn write(
     put(header(content.size).as_bytes())?;
     let mut next = 0;
     let zeros = vec![0; BLOCK as usize];
-    content.blocks(
-        BLOCK,
-        |bytes| Ok(bytes.to_vec()),
-        |number, bytes| {
-            while next < number {
-                put(&zeros)?;
-                next += 1;
-            }
+    content.blocks(BLOCK, Ok, |number, bytes| {
+        while next < number {
+            put(&zeros)?;
             next += 1;
-            done(BLOCK);
-            put(&bytes)
-        },
-    )?;
+        }
+        next += 1;
+        done(BLOCK);
+        put(&bytes)
+    })?;
     while next * BLOCK < content.size {
         put(&zeros)?;
         next += 1;
     }
-    // Two blocks of zeros end a tar, and GNU's are whole records of 20.
-    put(&zeros[..(20 - 1) * 512])?;
+    // Two blocks of zeros at least end a tar, and GNU's are whole records of 20.
+    let blocks = 1 + content.size / 512;
+    let end = (blocks + 2).next_multiple_of(20) - blocks;
+    put(&zeros[..end as usize * 512])?;
     let file = gzip.finish().io("writing", target.path)?;
     file.into_inner()
         .map_err(io::IntoInnerError::into_error)

@@ -16,9 +16,6 @@ pub type Uuid = [u8; 16];
 /// The EFI system partition.
 pub const ESP: Uuid = uuid(0xc12a_7328_f81f_11d2_ba4b_00a0_c93e_c93b);
 
-/// What partitions are when nothing else is said of them ("Generic Linux Data").
-pub const LINUX: Uuid = uuid(0x0fc6_3daf_8483_4772_8e79_3d69_d847_7de4);
-
 /// So many partitions have a place in the table, which all tools expect.
 const ENTRIES: usize = 128;
 const ENTRY: usize = 128;
@@ -208,7 +205,10 @@ fn decode(entry: &[u8]) -> Option<Partition> {
         name: String::from_utf16_lossy(&units),
         flags: number(48)?,
         start: first.checked_mul(SECTOR)?,
-        size: (last + 1).checked_sub(first)?.checked_mul(SECTOR)?,
+        size: last
+            .checked_add(1)?
+            .checked_sub(first)?
+            .checked_mul(SECTOR)?,
     })
 }
 
@@ -258,6 +258,9 @@ mod tests {
             assert_eq!(read(&file), None, "{at}");
             file.write_all_at(&[bytes[at]], at as u64).unwrap();
         }
+        let mut strange = entry(&partitions[0]);
+        strange[40..48].fill(0xff);
+        assert_eq!(decode(&strange), None);
         file.set_len(2000).unwrap();
         assert_eq!(read(&file), None);
     }

@@ -114,8 +114,6 @@ pub struct Disk<'a> {
     pub content: Content<'a>,
     /// Its UUID.
     pub uuid: Uuid,
-    /// Its partitions, in order.
-    pub partitions: Vec<Partition>,
 }
 
 /// Puts a disk together.
@@ -142,7 +140,7 @@ pub fn disk<'a>(parts: Parts<'a>, sizes: &Sizes) -> Result<Disk<'a>> {
         start += size;
         partition
     };
-    let partitions = vec![
+    let partitions = [
         partition(gpt::ESP, esp, "esp", 0, sizes.esp),
         partition(root, half[0], &parts.name, READ_ONLY, sizes.root),
         partition(verity, half[1], &parts.name, READ_ONLY, sizes.verity),
@@ -161,7 +159,6 @@ pub fn disk<'a>(parts: Parts<'a>, sizes: &Sizes) -> Result<Disk<'a>> {
     Ok(Disk {
         content: Content::new(sizes.disk, pieces),
         uuid,
-        partitions,
     })
 }
 

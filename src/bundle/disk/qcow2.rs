@@ -74,17 +74,17 @@ enum Cluster {
 }
 
 /// Compresses a cluster; one of zeros is none.
-fn compress(bytes: &[u8]) -> Result<Option<Cluster>> {
-    if is_zero(bytes) {
+fn compress(bytes: Vec<u8>) -> Result<Option<Cluster>> {
+    if is_zero(&bytes) {
         return Ok(None);
     }
     let mut deflate = Compress::new_with_window_bits(Compression::new(LEVEL), false, WINDOW);
     // No more than this: what does not become smaller stays as it is.
     let mut out = Vec::with_capacity(bytes.len() - 1);
-    let status = deflate.compress_vec(bytes, &mut out, FlushCompress::Finish);
+    let status = deflate.compress_vec(&bytes, &mut out, FlushCompress::Finish);
     match status {
         Ok(Status::StreamEnd) => Ok(Some(Cluster::Deflated(out))),
-        Ok(_) => Ok(Some(Cluster::Plain(bytes.to_vec()))),
+        Ok(_) => Ok(Some(Cluster::Plain(bytes))),
         Err(error) => Err(Error::new(Kind::Io, format!("compressing: {error}"))),
     }
 }

@@ -7,7 +7,7 @@ use crate::bundle::disk::fat::{self, Files};
 use crate::bundle::disk::layout::{self, Disk, Sizes};
 use crate::bundle::disk::{gce, qcow2, raw, vhd};
 use crate::bundle::output::{Output, Target};
-use crate::bundle::parts::{self, Efi, Parts};
+use crate::bundle::parts::{self, Parts};
 use crate::bundle::root::RootImage;
 use crate::bundle::verity::Hash;
 use crate::error::{Error, Kind, Result};
@@ -63,12 +63,8 @@ impl<'a> Machine<'a> {
         let uki = self.parts.uki(&command_line(&Hash::default()))?;
         if self.options.formats.iter().any(|format| format.is_disk()) {
             let sizes = self.sizes(root)?;
-            fat::pieces(
-                sizes.esp,
-                0,
-                [0; 4],
-                &self.esp(uki, self.efi()?.loader.clone()),
-            )?;
+            let esp = self.esp(uki, self.parts.efi()?.loader.clone())?;
+            fat::pieces(sizes.esp, 0, [0; 4], &esp)?;
         }
         Ok(())
     }
@@ -102,7 +98,7 @@ impl<'a> Machine<'a> {
         if !job.formats.iter().any(|format| format.is_disk()) {
             return Ok(outputs);
         }
-        let esp = self.esp(uki, self.sign(self.efi()?.loader.clone())?);
+        let esp = self.esp(uki, self.sign(self.parts.efi()?.loader.clone())?)?;
         let size = file.file().size()?;
         let hashes: Vec<_> = root.hashes.file(&root.verity_uuid).collect();
         let disk = layout::disk(
@@ -123,20 +119,14 @@ impl<'a> Machine<'a> {
     }
 
     /// What the EFI system partition has.
-    fn esp(&self, uki: Vec<u8>, loader: Vec<u8>) -> Files {
-        let machine = self.parts.efi.as_ref().map_or("x64", |efi| efi.machine);
-        let machine = machine.to_uppercase();
+    fn esp(&self, uki: Vec<u8>, loader: Vec<u8>) -> Result<Files> {
+        let machine = self.parts.efi()?.machine.to_uppercase();
         let uki_name = format!("EFI/Linux/{}+{TRIES}.efi", self.parts.versioned());
-        Files::from([
+        Ok(Files::from([
             (format!("EFI/BOOT/BOOT{machine}.EFI"), loader),
             (uki_name, uki),
             ("loader/loader.conf".into(), LOADER.into()),
-        ])
-    }
-
-    fn efi(&self) -> Result<&Efi> {
-        let missing = || Error::new(Kind::Usage, "the image has nothing that firmware starts");
-        self.parts.efi.as_ref().ok_or_else(missing)
+        ]))
     }
 
     fn sign(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {

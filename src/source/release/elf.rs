@@ -1,4 +1,4 @@
-//! Whether a program is for the architecture that it is meant for.
+//! Which architecture a program is for, and whether that is the one it is meant for.
 //!
 //! ELF header: the machine is a number of two bytes at 18, in the byte order that
 //! the byte at 5 gives (System V ABI, "ELF Header"). What is no ELF file, such as
@@ -10,23 +10,28 @@ const MAGIC: &[u8] = b"\x7fELF";
 /// Debian's names and ELF's numbers (`EM_X86_64`, `EM_AARCH64`).
 const MACHINES: [(&str, u16); 2] = [("amd64", 62), ("arm64", 183)];
 
+/// What a program is for, by its first 20 bytes or more: Debian's name if there is one,
+/// and ELF's number; none if it is no ELF file.
+#[must_use]
+pub fn machine(program: &[u8]) -> Option<(Option<&'static str>, u16)> {
+    let header = program.get(..20).filter(|all| all.starts_with(MAGIC))?;
+    let number = [header[18], header[19]];
+    let number = match header[5] {
+        2 => u16::from_be_bytes(number),
+        _ => u16::from_le_bytes(number),
+    };
+    let known = MACHINES.iter().find(|(_, known)| *known == number);
+    Some((known.map(|(name, _)| *name), number))
+}
+
 /// What a program is for, if that is not `architecture` (Debian's name).
 pub(super) fn foreign(mut program: impl Read, architecture: &str) -> Option<String> {
     let mut header = [0; 20];
     program.read_exact(&mut header).ok()?;
-    if !header.starts_with(MAGIC) {
-        return None;
-    }
-    let machine = [header[18], header[19]];
-    let machine = match header[5] {
-        2 => u16::from_be_bytes(machine),
-        _ => u16::from_le_bytes(machine),
-    };
-    let known = MACHINES.iter().find(|(_, number)| *number == machine);
-    match known {
-        Some((name, _)) if *name == architecture => None,
-        Some((name, _)) => Some((*name).to_owned()),
-        None => Some(format!("ELF machine {machine}")),
+    match machine(&header)? {
+        (Some(name), _) if name == architecture => None,
+        (Some(name), _) => Some(name.to_owned()),
+        (None, number) => Some(format!("ELF machine {number}")),
     }
 }
 

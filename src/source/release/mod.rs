@@ -13,7 +13,7 @@
 
 mod builtin;
 mod checksum;
-mod elf;
+pub mod elf;
 mod local;
 mod provide;
 mod table;
