@@ -24,6 +24,7 @@ pub mod profile;
 pub mod registry;
 pub mod report;
 pub mod sandbox;
+pub mod serve;
 pub mod source;
 pub mod store;
 pub mod tree;

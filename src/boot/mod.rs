@@ -56,10 +56,10 @@ impl Options<'_> {
     /// # Errors
     /// When they do not.
     pub fn check(&self) -> Result<()> {
-        match self.damage && self.way != Way::Disk {
+        match self.damage && self.way == Way::Kernel {
             true => Err(Error::new(
                 Kind::Usage,
-                "`--damage` changes an exported disk: it goes with `--way disk`",
+                "`--damage` changes an exported root: it goes with `--way disk` and `--way ipxe`",
             )),
             false => Ok(()),
         }

@@ -1,4 +1,4 @@
-//! One boot in QEMU, without a network, until the machine has powered off.
+//! One boot in QEMU, without a network unless the way needs one, until the machine has powered off.
 
 use std::ffi::OsString;
 use std::fs;
@@ -8,6 +8,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::guest::{PORT, TEST_DISK, Test};
+use super::ways::Serving;
 use crate::error::{Context, Error, Kind, Result};
 
 /// The emulator.
@@ -26,6 +27,9 @@ pub struct Start {
     pub arguments: Vec<OsString>,
     /// Disks, in the order in which the machine has them.
     pub disks: Vec<Disk>,
+    /// What the machine has its files from, if it has a network.
+    #[expect(dead_code, reason = "it serves until it is dropped")]
+    pub serving: Option<Serving>,
 }
 
 /// A disk of the machine.

@@ -2,6 +2,7 @@
 
 mod disks;
 mod format;
+pub mod pxe;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -61,7 +62,9 @@ pub struct Exported {
 /// A file of an export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportedFile {
-    /// What it is.
+    /// Its name in the folder.
+    pub name: &'static str,
+    /// What it is, or is a part of.
     pub format: Format,
     /// How many bytes it has.
     pub size: u64,
@@ -82,7 +85,7 @@ pub fn export(
     report: &Report,
 ) -> Result<Exported> {
     let mut formats = options.formats.clone();
-    if formats.contains(&Format::Verity) {
+    if formats.contains(&Format::Verity) || formats.contains(&Format::Pxe) {
         formats.insert(Format::Erofs);
     }
     if formats.contains(&Format::Squashfs) {
@@ -141,7 +144,12 @@ impl Job<'_> {
 
     /// A new file.
     fn file(&self, format: Format) -> Result<(Format, Output)> {
-        let output = self.folder.file(format.file())?;
+        self.part(format, format.file())
+    }
+
+    /// A new file of several.
+    fn part(&self, format: Format, name: &'static str) -> Result<(Format, Output)> {
+        let output = self.folder.file(name)?;
         Ok((format, output))
     }
 
@@ -240,6 +248,7 @@ fn measure(outputs: &[(Format, Output)], report: &Report) -> Result<Vec<Exported
         let (size, digest) = output.measure()?;
         task.advance(size);
         Ok(ExportedFile {
+            name: output.name,
             format: *format,
             size,
             digest,
@@ -257,11 +266,12 @@ fn describe(
     machine: Option<&Machine<'_>>,
     files: &[ExportedFile],
 ) -> Value {
+    let pxe = machine.and_then(|machine| machine.describe_pxe(files));
     let files: Vec<Value> = files
         .iter()
         .map(|file| {
             json!({
-                "name": file.format.file(), "format": file.format.name(),
+                "name": file.name, "format": file.format.name(),
                 "size": file.size, "digest": file.digest,
             })
         })
@@ -278,7 +288,7 @@ fn describe(
     json!({
         "schema": "nodelith.export", "version": 1,
         "image": image.manifest.digest, "architecture": image.config.architecture().to_string(),
-        "root": root, "boot": boot, "files": files,
+        "root": root, "boot": boot, "pxe": pxe, "files": files,
     })
 }
 
@@ -290,14 +300,13 @@ fn commit(folder: &Folder, outputs: Vec<(Format, Output)>, description: &Value) 
     file.file().put(0, text.as_bytes())?;
     let was_there = is_ours(folder);
     folder.remove(DESCRIPTION)?;
-    let made: BTreeSet<Format> = outputs.iter().map(|(format, _)| *format).collect();
+    let made: BTreeSet<&str> = outputs.iter().map(|(_, output)| output.name).collect();
     for (_, output) in outputs {
         output.commit()?;
     }
-    for format in Format::ALL {
-        if was_there && !made.contains(&format) {
-            folder.remove(format.file())?;
-        }
+    let all = Format::ALL.iter().flat_map(|format| format.files());
+    for name in all.filter(|name| was_there && !made.contains(**name)) {
+        folder.remove(name)?;
     }
     file.commit()
 }

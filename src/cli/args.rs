@@ -10,6 +10,7 @@ mod export;
 mod fleet;
 mod look;
 mod registry;
+mod serve;
 
 pub use boot::{Boot, BootWay};
 pub use ci::{Cache, Matrix, MatrixFormat};
@@ -17,6 +18,7 @@ pub use export::{Export, ExportFormat, Machine, SameRoot};
 pub use fleet::{Fleet, FleetPlan, FleetStatus};
 pub use look::{Check, CheckFiles, CheckFormat, Diff, FailOn, Import, Show};
 pub use registry::{Access, Format, Pull, Push, Registry};
+pub use serve::{Serve, ServeLog};
 
 /// Turns a short profile into an immutable Kubernetes node image.
 #[derive(Debug, Parser)]
@@ -81,6 +83,8 @@ pub enum Verb {
     Export(Export),
     /// Say whether images and root images have the same root
     SameRoot(SameRoot),
+    /// Serve what machines boot over a network, in labs and tests
+    Serve(Serve),
     /// Boot images in QEMU, and say whether they are nodes that run pods
     Boot(Boot),
     /// Push an image to registries

@@ -15,6 +15,8 @@ pub(super) fn run(context: &Context, arguments: &Boot) -> Result<Outcome> {
         way: match arguments.way {
             BootWay::Kernel => Way::Kernel,
             BootWay::Disk => Way::Disk,
+            BootWay::Ipxe => Way::Ipxe,
+            BootWay::IpxeInitrd => Way::IpxeInitrd,
         },
         boots: arguments.boots,
         deadline: Duration::from_secs(arguments.deadline),

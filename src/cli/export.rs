@@ -23,6 +23,7 @@ pub(super) fn run(context: &Context, arguments: &Export) -> Result<Outcome> {
         ExportFormat::Verity => Format::Verity,
         ExportFormat::Squashfs => Format::Squashfs,
         ExportFormat::Uki => Format::Uki,
+        ExportFormat::Pxe => Format::Pxe,
         ExportFormat::Disk => Format::Disk,
         ExportFormat::Qcow2 => Format::Qcow2,
         ExportFormat::Vhd => Format::Vhd,
@@ -56,11 +57,7 @@ pub(super) fn run(context: &Context, arguments: &Export) -> Result<Outcome> {
     let mut table = Table::new(&["FILE", ">SIZE", "DIGEST"]);
     for file in &made.files {
         table.row([
-            arguments
-                .output
-                .join(file.format.file())
-                .display()
-                .to_string(),
+            arguments.output.join(file.name).display().to_string(),
             human_bytes(file.size),
             file.digest.to_string(),
         ]);

@@ -20,6 +20,7 @@ mod pull;
 mod push;
 mod registry;
 mod same_root;
+mod serve;
 mod show;
 mod sources;
 mod store;
@@ -92,6 +93,7 @@ fn run(context: &Context, verb: Verb) -> Result<Outcome> {
         Verb::Diff(arguments) => diff::run(context, &arguments),
         Verb::Export(arguments) => export::run(context, &arguments),
         Verb::SameRoot(arguments) => same_root::run(context, &arguments),
+        Verb::Serve(arguments) => serve::run(context, &arguments),
         Verb::Boot(arguments) => boot::run(context, &arguments),
         Verb::Push(arguments) => push::run(context, &arguments),
         Verb::Pull(arguments) => pull::run(context, &arguments),

@@ -96,7 +96,9 @@ fn name(text: &str) -> Result<String> {
     let good = text.len() < libc::IFNAMSIZ
         && text != "."
         && text != ".."
-        && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/');
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'/');
     match good {
         true => Ok(text.to_owned()),
         false => Err(format!("`{text}` is no name of a network card").into()),
@@ -107,7 +109,9 @@ fn name(text: &str) -> Result<String> {
 pub fn card(text: &str) -> Result<[u8; 6]> {
     let read = || {
         let address = match text.len() {
-            20 => text.strip_prefix("01-").or_else(|| text.strip_prefix("01:"))?,
+            20 => text
+                .strip_prefix("01-")
+                .or_else(|| text.strip_prefix("01:"))?,
             _ => text,
         };
         hardware(address)
@@ -178,7 +182,10 @@ mod tests {
             ("10.0.2.15::x:24", "`x` is no IPv4 address"),
             ("a:b:c", "`a` is no IPv4 address"),
             ("::::::off", "an address is missing"),
-            (":::::eth0:bootp", "`bootp` is no way of setting up a network"),
+            (
+                ":::::eth0:bootp",
+                "`bootp` is no way of setting up a network",
+            ),
             ("[fd00::2]:::64", "only IPv4 is known here"),
         ] {
             let said = setting(text).unwrap_err().to_string();

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use dhcproto::Encodable;
-use dhcproto::v4::{
-    DhcpOption, Flags, Message, MessageType, Opcode, OptionCode, borrowed,
-};
+use dhcproto::v4::{DhcpOption, Flags, Message, MessageType, Opcode, OptionCode, borrowed};
 
 use crate::Result;
 
@@ -159,9 +157,7 @@ impl Exchange {
                 self.offer = Some((address, server));
                 Heard::Offered
             }
-            MessageType::Ack if taken && usable => {
-                Heard::Granted(options.lease(&message, server))
-            }
+            MessageType::Ack if taken && usable => Heard::Granted(options.lease(&message, server)),
             MessageType::Nak if taken => {
                 self.offer = None;
                 Heard::Refused

@@ -19,8 +19,8 @@ use tokio::time::timeout;
 
 use crate::source::Digest;
 use crate::{Result, memory, names};
-use url::{Url, place};
 pub use url::locate;
+use url::{Url, place};
 
 /// How long a server may take to say something.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -107,7 +107,10 @@ impl Download<'_> {
                 let seconds = NOTHING.as_secs();
                 return Err(format!("no byte for {seconds} s; the last try: {why}").into());
             }
-            eprintln!("nodelith: {why}; trying again at {} MB", self.received >> 20);
+            eprintln!(
+                "nodelith: {why}; trying again at {} MB",
+                self.received >> 20
+            );
             tokio::time::sleep(PAUSE).await;
         }
     }
@@ -149,7 +152,10 @@ impl Download<'_> {
         tokio::spawn(connection);
         let mut request = Request::get(&self.url.path)
             .header(header::HOST, self.url.authority())
-            .header(header::USER_AGENT, concat!("nodelith-init/", env!("CARGO_PKG_VERSION")));
+            .header(
+                header::USER_AGENT,
+                concat!("nodelith-init/", env!("CARGO_PKG_VERSION")),
+            );
         if self.received > 0 {
             request = request.header(header::RANGE, format!("bytes={}-", self.received));
             if let Some(validator) = &self.validator {
@@ -211,7 +217,9 @@ impl Download<'_> {
             }
             _ => return Err(Trouble::Never(format!("the server says {status}"))),
         }
-        let missing = self.total.map_or(0, |total| total.saturating_sub(self.received));
+        let missing = self
+            .total
+            .map_or(0, |total| total.saturating_sub(self.received));
         memory::fits(missing).map_err(|error| Trouble::Never(error.to_string()))
     }
 

@@ -23,7 +23,11 @@ pub struct Card {
 /// All cards that are hardware, by their names.
 pub fn cards() -> Vec<Card> {
     let mut cards = Vec::new();
-    for entry in fs::read_dir("/sys/class/net").into_iter().flatten().flatten() {
+    for entry in fs::read_dir("/sys/class/net")
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
         let path = entry.path();
         let read = |name: &str| fs::read_to_string(path.join(name)).unwrap_or_default();
         if path.join("device").exists()
@@ -107,8 +111,7 @@ impl Card {
     pub fn socket(&self, port: u16) -> Result<UdpSocket> {
         use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket =
-            rustix::net::socket_with(AddressFamily::INET, SocketType::DGRAM, flags, None)?;
+        let socket = rustix::net::socket_with(AddressFamily::INET, SocketType::DGRAM, flags, None)?;
         sockopt::set_socket_reuseaddr(&socket, true)?;
         sockopt::set_socket_broadcast(&socket, true)?;
         let name = self.name.as_bytes();

@@ -6,8 +6,8 @@ use std::os::fd::AsRawFd;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::source::Digest;
 use crate::Result;
+use crate::source::Digest;
 
 /// `LOOP_CTL_GET_FREE` and `LOOP_SET_FD` (the kernel's `include/uapi/linux/loop.h`).
 const GET_FREE: libc::Ioctl = 0x4c82;
@@ -32,7 +32,9 @@ pub fn fits(size: u64) -> Result<()> {
 
 /// `MemAvailable` of proc_meminfo(5), in bytes.
 fn available(text: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let number: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
     number.checked_mul(1024)
 }
@@ -103,12 +105,19 @@ mod tests {
     fn memory_that_is_free() {
         let text = "MemTotal:  2030668 kB\nMemFree: 1 kB\nMemAvailable:    1024 kB\n";
         assert_eq!(available(text), Some(1 << 20));
-        for text in ["", "MemAvailable: x kB", "MemAvailable: 99999999999999999999 kB"] {
+        for text in [
+            "",
+            "MemAvailable: x kB",
+            "MemAvailable: 99999999999999999999 kB",
+        ] {
             assert_eq!(available(text), None);
         }
         assert!(fits(1).is_ok());
         let said = fits(u64::MAX).unwrap_err().to_string();
-        assert!(said.starts_with("the root has 17592186044415 MB, and only "), "{said}");
+        assert!(
+            said.starts_with("the root has 17592186044415 MB, and only "),
+            "{said}"
+        );
     }
 
     #[test]
@@ -117,7 +126,9 @@ mod tests {
         file.write_all(b"root").unwrap();
         let good: Digest = Sha256::digest(b"root").into();
         check(&mut file, "root.erofs", &good).unwrap();
-        let said = check(&mut file, "root.erofs", &[0; 32]).unwrap_err().to_string();
+        let said = check(&mut file, "root.erofs", &[0; 32])
+            .unwrap_err()
+            .to_string();
         let digest = "4813494d137e1631bba301d5acab6e7bb7aa74ce1185d456565ef51d737677b2";
         let wanted = "0".repeat(64);
         let message = format!(

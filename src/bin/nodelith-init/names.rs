@@ -62,15 +62,21 @@ fn answer(bytes: &[u8], host: &str, id: u16) -> Option<Result<Ipv4Addr>> {
     let mut name = Name::from_ascii(host).ok()?;
     name.set_fqdn(true);
     let ours = message.metadata.id == id
-        && message.queries.first().is_some_and(|query| *query.name() == name);
+        && message
+            .queries
+            .first()
+            .is_some_and(|query| *query.name() == name);
     if !ours {
         return None;
     }
     let code = message.metadata.response_code;
-    let found = message.answers.iter().find_map(|record| match &record.data {
-        RData::A(address) => Some(address.0),
-        _ => None,
-    });
+    let found = message
+        .answers
+        .iter()
+        .find_map(|record| match &record.data {
+            RData::A(address) => Some(address.0),
+            _ => None,
+        });
     Some(match found {
         Some(address) if code == ResponseCode::NoError => Ok(address),
         _ if code == ResponseCode::NoError => Err("it has no IPv4 address".into()),
@@ -127,9 +133,15 @@ mod tests {
 
     #[test]
     fn addresses_need_no_server() {
-        assert_eq!(resolve("10.0.0.1", &[]).unwrap(), Ipv4Addr::new(10, 0, 0, 1));
+        assert_eq!(
+            resolve("10.0.0.1", &[]).unwrap(),
+            Ipv4Addr::new(10, 0, 0, 1)
+        );
         let said = resolve("boot.example", &[]).unwrap_err().to_string();
-        assert_eq!(said, "no server is known that could tell the address of `boot.example`");
+        assert_eq!(
+            said,
+            "no server is known that could tell the address of `boot.example`"
+        );
     }
 
     proptest! {

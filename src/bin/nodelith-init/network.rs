@@ -134,7 +134,11 @@ impl Search<'_> {
             Some(name) => card.name == *name,
             None => !waits || there(card),
         };
-        let connected = self.on.values().filter(fits).filter(|card| card.connected());
+        let connected = self
+            .on
+            .values()
+            .filter(fits)
+            .filter(|card| card.connected());
         connected.cloned().collect()
     }
 
@@ -196,11 +200,18 @@ impl Search<'_> {
     /// Why there is no network.
     fn failed(&self) -> String {
         let list = |cards: Vec<&Card>| {
-            let names: Vec<_> = cards.iter().map(|card| format!("`{}`", card.name)).collect();
+            let names: Vec<_> = cards
+                .iter()
+                .map(|card| format!("`{}`", card.name))
+                .collect();
             names.join(", ")
         };
         let all: Vec<&Card> = self.on.values().collect();
-        let connected: Vec<&Card> = all.iter().filter(|card| card.connected()).copied().collect();
+        let connected: Vec<&Card> = all
+            .iter()
+            .filter(|card| card.connected())
+            .copied()
+            .collect();
         if all.is_empty() {
             return "no network: there is no card that this initrd has a driver for".into();
         }

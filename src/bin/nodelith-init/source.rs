@@ -53,7 +53,9 @@ pub fn asked(words: &str, carried: bool) -> Result<Source> {
             let server = text.parse();
             names.push(server.map_err(|_| format!("`nameserver={text}` is no IPv4 address"))?);
         }
-        let card = last("BOOTIF").map(address::card);
+        // A boot loader that does not know the card writes nothing of it.
+        let card = last("BOOTIF").filter(|text| !["", "01-"].contains(text));
+        let card = card.map(address::card);
         return Ok(Source::Network(Box::new(Asked {
             url: url.to_owned(),
             digest: digest(last("nodelith.root-sha256"))?,

@@ -76,6 +76,7 @@ pub(super) fn start(
             serial: "nodelith-disk",
             writable: true,
         }],
+        serving: None,
     })
 }
 

@@ -2,6 +2,7 @@
 //! what QEMU must be told of it.
 
 mod disk;
+mod ipxe;
 mod kernel;
 
 use std::path::Path;
@@ -11,6 +12,7 @@ use super::guest::Test;
 use super::qemu::Start;
 use super::subject::Subject;
 use crate::error::Result;
+pub(super) use ipxe::Serving;
 
 /// A way in which a machine starts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +22,10 @@ pub enum Way {
     Kernel,
     /// UEFI from the exported disk, the root checked by dm-verity.
     Disk,
+    /// The network card's own iPXE, the root by HTTP.
+    Ipxe,
+    /// The same, the root as a second initrd.
+    IpxeInitrd,
 }
 
 /// Makes what the machine has, in `folder`.
@@ -36,5 +42,7 @@ pub(super) fn start(
     match options.way {
         Way::Kernel => kernel::start(subject, test, options, folder),
         Way::Disk => disk::start(subject, test, options, folder),
+        Way::Ipxe => ipxe::start(subject, test, options, folder, "http"),
+        Way::IpxeInitrd => ipxe::start(subject, test, options, folder, "initrd"),
     }
 }

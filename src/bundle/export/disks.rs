@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{Format, Job, Options, hex};
+use super::{ExportedFile, Format, Job, Options, hex, pxe};
 use crate::bundle::disk::fat::{self, Files};
 use crate::bundle::disk::layout::{self, Disk, Sizes};
 use crate::bundle::disk::{gce, qcow2, raw, vhd};
 use crate::bundle::output::{Output, Target};
-use crate::bundle::parts::{self, Parts};
+use crate::bundle::parts::{self, Need, Parts};
 use crate::bundle::root::RootImage;
 use crate::bundle::verity::Hash;
 use crate::error::{Error, Kind, Result};
@@ -42,8 +42,13 @@ impl<'a> Machine<'a> {
         report: &Report,
     ) -> Result<Self> {
         let task = report.task("initrd", None, Unit::Bytes);
+        let formats = &options.formats;
+        let must = formats
+            .iter()
+            .any(|format| format.is_disk() || *format == Format::Uki);
         let wanted = parts::Wanted {
-            efi: true,
+            efi: if must { Need::Must } else { Need::IfThere },
+            network: formats.contains(&Format::Pxe),
             init: options.init,
             command_line: options.command_line,
         };
@@ -60,6 +65,12 @@ impl<'a> Machine<'a> {
 
     /// Whether all will fit, as far as can be told before there is a root hash.
     pub(super) fn check(&self, root: u64) -> Result<()> {
+        if self.options.formats.contains(&Format::Pxe) {
+            pxe::check(&self.parts.command_line)?;
+        }
+        if !self.is_efi() {
+            return Ok(());
+        }
         let uki = self.parts.uki(&command_line(&Hash::default()))?;
         if self.options.formats.iter().any(|format| format.is_disk()) {
             let sizes = self.sizes(root)?;
@@ -67,6 +78,14 @@ impl<'a> Machine<'a> {
             fat::pieces(sizes.esp, 0, [0; 4], &esp)?;
         }
         Ok(())
+    }
+
+    /// Whether there is something that firmware starts with the root on a disk.
+    fn is_efi(&self) -> bool {
+        let formats = &self.options.formats;
+        formats
+            .iter()
+            .any(|format| format.is_disk() || *format == Format::Uki)
     }
 
     fn sizes(&self, root: u64) -> Result<Sizes> {
@@ -89,6 +108,17 @@ impl<'a> Machine<'a> {
         root: &RootImage,
     ) -> Result<Vec<(Format, Output)>> {
         let mut outputs = Vec::new();
+        if job.wanted(Format::Pxe) {
+            let files = pxe::files(&self.parts, file.measure()?, &|bytes| self.sign(bytes))?;
+            for (name, bytes) in files {
+                let output = job.part(Format::Pxe, name)?;
+                output.1.file().put(0, &bytes)?;
+                outputs.push(output);
+            }
+        }
+        if !self.is_efi() {
+            return Ok(outputs);
+        }
         let uki = self.sign(self.parts.uki(&command_line(&root.hashes.root()))?)?;
         if job.wanted(Format::Uki) {
             let output = job.file(Format::Uki)?;
@@ -138,11 +168,26 @@ impl<'a> Machine<'a> {
 
     /// What the description says of it.
     pub(super) fn describe(&self, root_hash: &Hash) -> Value {
+        let own = &self.parts.command_line;
+        let words = self
+            .is_efi()
+            .then(|| format!("{own} {}", command_line(root_hash)));
         json!({
             "kernel": self.parts.release,
-            "command-line": format!("{} {}", self.parts.command_line, command_line(root_hash)).trim(),
+            "command-line": words.as_ref().map(|words| words.trim()),
             "signed": self.options.signer.is_some(),
         })
+    }
+
+    /// What it says of what boots over a network.
+    pub(super) fn describe_pxe(&self, files: &[ExportedFile]) -> Option<Value> {
+        let root = files.iter().find(|file| file.format == Format::Erofs)?;
+        let initrd = self.parts.network_initrd.as_ref()?;
+        Some(pxe::describe(
+            &self.parts.command_line,
+            root,
+            initrd.len() as u64,
+        ))
     }
 }
 

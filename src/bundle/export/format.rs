@@ -1,5 +1,7 @@
 //! What an image can be made into.
 
+use super::pxe;
+
 /// A form of an image, or of a part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Format {
@@ -13,6 +15,8 @@ pub enum Format {
     Squashfs,
     /// The unified kernel image, which firmware starts.
     Uki,
+    /// What machines boot over a network: several files.
+    Pxe,
     /// A disk as it is.
     Disk,
     /// The disk for QEMU.
@@ -25,12 +29,13 @@ pub enum Format {
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Tar,
         Self::Erofs,
         Self::Verity,
         Self::Squashfs,
         Self::Uki,
+        Self::Pxe,
         Self::Disk,
         Self::Qcow2,
         Self::Vhd,
@@ -46,6 +51,7 @@ impl Format {
             Self::Verity => "verity",
             Self::Squashfs => "squashfs",
             Self::Uki => "uki",
+            Self::Pxe => "pxe",
             Self::Disk => "disk",
             Self::Qcow2 => "qcow2",
             Self::Vhd => "vhd",
@@ -53,19 +59,33 @@ impl Format {
         }
     }
 
-    /// The file that it is.
+    /// The file that it is; of several the first.
     #[must_use]
     pub fn file(self) -> &'static str {
+        self.files()[0]
+    }
+
+    /// All files that it may be.
+    #[must_use]
+    pub fn files(self) -> &'static [&'static str] {
         match self {
-            Self::Tar => "root.tar",
-            Self::Erofs => "root.erofs",
-            Self::Verity => "root.verity",
-            Self::Squashfs => "root.squashfs",
-            Self::Uki => "node.efi",
-            Self::Disk => "disk.raw",
-            Self::Qcow2 => "disk.qcow2",
-            Self::Vhd => "disk.vhd",
-            Self::Gce => "disk.tar.gz",
+            Self::Tar => &["root.tar"],
+            Self::Erofs => &["root.erofs"],
+            Self::Verity => &["root.verity"],
+            Self::Squashfs => &["root.squashfs"],
+            Self::Uki => &["node.efi"],
+            Self::Pxe => &[
+                pxe::KERNEL,
+                pxe::INITRD,
+                pxe::IPXE,
+                pxe::GRUB,
+                pxe::UKI,
+                pxe::SUMS,
+            ],
+            Self::Disk => &["disk.raw"],
+            Self::Qcow2 => &["disk.qcow2"],
+            Self::Vhd => &["disk.vhd"],
+            Self::Gce => &["disk.tar.gz"],
         }
     }
 
@@ -78,6 +98,6 @@ impl Format {
     /// Whether a machine boots it.
     #[must_use]
     pub fn boots(self) -> bool {
-        self.is_disk() || self == Self::Uki
+        self.is_disk() || matches!(self, Self::Uki | Self::Pxe)
     }
 }

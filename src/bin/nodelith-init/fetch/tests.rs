@@ -25,7 +25,12 @@ fn serve(
                 let line = head.iter().find(|line| line.starts_with(name));
                 line.cloned().unwrap_or_default()
             };
-            asked.push(format!("{} {} {}", head[0], has("range: "), has("if-range: ")));
+            asked.push(format!(
+                "{} {} {}",
+                head[0],
+                has("range: "),
+                has("if-range: ")
+            ));
             answer(&mut stream);
         }
         asked
@@ -53,7 +58,10 @@ fn get(url: &str) -> Result<Vec<u8>, String> {
 
 #[test]
 fn what_breaks_off_goes_on() {
-    let whole = format!("HTTP/1.1 200 OK\nContent-Length: {}\nETag: \"a\"\n\n", ROOT.len());
+    let whole = format!(
+        "HTTP/1.1 200 OK\nContent-Length: {}\nETag: \"a\"\n\n",
+        ROOT.len()
+    );
     let (from, end) = (100_000, ROOT.len());
     let part = format!(
         "HTTP/1.1 206 Partial Content\nContent-Length: {}\nContent-Range: bytes {from}-{}/{end}\n\n",
@@ -118,8 +126,16 @@ fn chunks_and_one_redirection() {
 #[test]
 fn what_is_not_the_root_is_refused() {
     for (head, body, words) in [
-        ("HTTP/1.1 200 OK\nContent-Length: 4\n\n", &b"root"[..], "its SHA-256 is 4813494d"),
-        ("HTTP/1.1 404 Not Found\nContent-Length: 0\n\n", b"", "the server says 404 Not Found"),
+        (
+            "HTTP/1.1 200 OK\nContent-Length: 4\n\n",
+            &b"root"[..],
+            "its SHA-256 is 4813494d",
+        ),
+        (
+            "HTTP/1.1 404 Not Found\nContent-Length: 0\n\n",
+            b"",
+            "the server says 404 Not Found",
+        ),
         (
             "HTTP/1.1 200 OK\nContent-Length: 99999999999999\n\n",
             b"",
@@ -142,7 +158,14 @@ fn what_is_not_the_root_is_refused() {
 #[test]
 fn parts_as_servers_name_them() {
     assert_eq!(content_range("bytes 5-9/10"), Some((5, 10)));
-    for text in ["", "bytes 5-9/*", "bytes 9-5/10", "bytes 5-10/10", "bytes */10", "5-9/10"] {
+    for text in [
+        "",
+        "bytes 5-9/*",
+        "bytes 9-5/10",
+        "bytes 5-10/10",
+        "bytes */10",
+        "5-9/10",
+    ] {
         assert_eq!(content_range(text), None, "{text}");
     }
 }

@@ -149,7 +149,10 @@ mod tests {
         }
         for (text, why) in [
             ("ftp://a/", "it does not begin with `http://`"),
-            ("undionly.kpxe/../root.erofs", "it does not begin with `http://`"),
+            (
+                "undionly.kpxe/../root.erofs",
+                "it does not begin with `http://`",
+            ),
             (
                 "https://a/",
                 "https is not spoken here; use http, for the digest is checked in any case",
@@ -183,9 +186,15 @@ mod tests {
         assert_eq!(locate("http://a/b", None).unwrap(), "http://a/b");
         let base = Some("http://a/b/node-http.efi");
         assert_eq!(locate("root.erofs", base).unwrap(), "http://a/b/root.erofs");
-        for (base, words) in [(None, "tells of no boot file"), (Some("x.kpxe"), "`x.kpxe`")] {
+        for (base, words) in [
+            (None, "tells of no boot file"),
+            (Some("x.kpxe"), "`x.kpxe`"),
+        ] {
             let said = locate("root.erofs", base).unwrap_err().to_string();
-            assert!(said.contains(words) && said.ends_with("give the whole URL"), "{said}");
+            assert!(
+                said.contains(words) && said.ends_with("give the whole URL"),
+                "{said}"
+            );
         }
     }
 }
