@@ -13,6 +13,7 @@
 
 mod copy;
 mod devices;
+mod grow;
 mod handover;
 mod keep;
 mod lay;
@@ -20,6 +21,7 @@ mod modules;
 mod plumbing;
 mod repart;
 mod units;
+mod update;
 mod verity;
 
 use std::error::Error;
@@ -151,10 +153,13 @@ fn roots_of_disk(modules: &mut Modules, hash: &str) -> Result<()> {
         None => devices::by_label(VAR_LABEL)?,
     };
     if found.is_none() {
-        repart::run(&disk)?;
+        repart::run(&disk, "/var is in memory")?;
         found = var(&disk.again()?);
+    } else if grow::has_room(&disk, disk.size()?) {
+        repart::run(&disk, "/var does not grow with its disk")?;
     }
-    mount_var(found)
+    mount_var(found)?;
+    update::write(&disk)
 }
 
 /// Mounts the root image of a disk of its own, and `/var`.
@@ -175,7 +180,9 @@ fn mount_var(device: Option<String>) -> Result<()> {
     match device {
         Some(device) => {
             repart::check(&device)?;
-            mount(&device, &var, "ext4", MountFlags::empty(), "")
+            mount(&device, &var, "ext4", MountFlags::empty(), "")?;
+            grow::file_system(&device, &var);
+            Ok(())
         }
         None => mount(
             "var",
