@@ -9,12 +9,14 @@ mod export;
 mod fleet;
 mod look;
 mod registry;
+mod render;
 
 pub use ci::{Cache, Matrix, MatrixFormat};
 pub use export::{Export, ExportFormat, Machine, SameRoot};
 pub use fleet::{Fleet, FleetPlan, FleetStatus};
 pub use look::{Check, CheckFiles, CheckFormat, Diff, FailOn, Import, Show};
 pub use registry::{Access, Format, Pull, Push, Registry};
+pub use render::Render;
 
 /// Turns a short profile into an immutable Kubernetes node image.
 #[derive(Debug, Parser)]
@@ -79,6 +81,8 @@ pub enum Verb {
     Export(Export),
     /// Say whether images and root images have the same root
     SameRoot(SameRoot),
+    /// Render what provisions machines with an image: PXE, cloud node pools, join configurations
+    Render(Render),
     /// Push an image to registries
     Push(Push),
     /// Pull an image from a registry into an OCI image layout
