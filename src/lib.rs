@@ -22,6 +22,7 @@ pub mod lock;
 pub mod node;
 pub mod profile;
 pub mod registry;
+pub mod render;
 pub mod report;
 pub mod sandbox;
 pub mod source;

@@ -292,7 +292,7 @@ fn describe(
     json!({
         "schema": "nodelith.export", "version": 1,
         "image": image.manifest.digest, "architecture": image.config.architecture().to_string(),
-        "root": root, "boot": boot, "files": files,
+        "annotations": image.annotations, "root": root, "boot": boot, "files": files,
     })
 }
 
