@@ -93,13 +93,12 @@ pub fn export(
         squashfs::check()?;
     }
     let boots = formats.iter().any(|format| format.boots());
-    if let Some(signer) = options.signer.as_ref().filter(|_| boots) {
-        signer.check()?;
-    }
+    let signer = options.signer.as_ref().filter(|_| boots);
+    let signing = signer.map(Signer::open).transpose()?;
     let outline = outline(image, report)?;
     let tree = &outline.tree;
     let machine = match boots {
-        true => Some(Machine::read(image, &outline, options, report)?),
+        true => Some(Machine::read(image, &outline, options, signing, report)?),
         false => None,
     };
     let folder = Folder::open(folder)?;
