@@ -11,7 +11,7 @@ mod fleet;
 mod look;
 mod registry;
 
-pub use boot::{Boot, BootWay};
+pub use boot::{Boot, BootAccelerator, BootFormat, BootWay};
 pub use ci::{Cache, Matrix, MatrixFormat};
 pub use export::{Export, ExportFormat, Machine, SameRoot};
 pub use fleet::{Fleet, FleetPlan, FleetStatus};
