@@ -9,10 +9,12 @@
 //! sections   what the guest said
 //! checks     what a node must be, judged from that (pure)
 //! report     what came of it
+//! lab        a machine for other tests
 //! ```
 
 mod checks;
 mod guest;
+pub mod lab;
 mod qemu;
 mod report;
 mod sections;
@@ -82,7 +84,7 @@ pub fn prove(
     fs::create_dir_all(folder).io("making", folder)?;
     report.note(&format!("making what boots of `{}`", image.reference));
     let subject = Subject::read(image, options.init)?;
-    let test = Test::make(&subject, folder)?;
+    let test = Test::make(&subject, guest::SCRIPT, folder)?;
     let machine = Machine {
         start: ways::start(&subject, &test, options, folder)?,
         test,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use insta::assert_snapshot;
+use nodelith::bundle::update;
 use nodelith::layer::Compression;
 use nodelith::tree::{Node, Tree, TreePath};
 use serde_json::Value;
@@ -77,13 +78,17 @@ fn bootable(folder: &Path) -> Tree {
     add("usr/lib/os-release", about.into());
     add(STUB, program(folder, "stub"));
     add(LOADER, program(folder, "loader"));
+    for tool in [update::BLESS, update::REPART, update::SYSUPDATE] {
+        add(tool, Vec::new());
+    }
     tree
 }
 
-struct Scene(tempfile::TempDir);
+/// A folder with a bootable image in it.
+pub struct Scene(tempfile::TempDir);
 
 impl Scene {
-    fn of(change: impl FnOnce(&mut Tree)) -> Self {
+    pub fn of(change: impl FnOnce(&mut Tree)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut tree = bootable(folder.path());
         change(&mut tree);
@@ -92,11 +97,11 @@ impl Scene {
         Self(folder)
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn export(&self, formats: &str, to: &str) -> Command {
+    pub fn export(&self, formats: &str, to: &str) -> Command {
         let mut command = export("image", formats, Path::new(to));
         command
             .current_dir(self.0.path())
@@ -266,7 +271,7 @@ fn signatures() {
 }
 
 /// Takes away what begins so.
-fn without(path: &'static str) -> impl FnOnce(&mut Tree) {
+pub fn without(path: &'static str) -> impl FnOnce(&mut Tree) {
     move |tree| {
         let gone = |name: &TreePath| name.as_bytes().starts_with(path.as_bytes());
         tree.entries.retain(|name, _| !gone(name));
