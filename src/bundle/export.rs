@@ -93,13 +93,12 @@ pub fn export(
         squashfs::check()?;
     }
     let boots = formats.iter().any(|format| format.boots());
-    if let Some(signer) = options.signer.as_ref().filter(|_| boots) {
-        signer.check()?;
-    }
+    let signer = options.signer.as_ref().filter(|_| boots);
+    let signing = signer.map(Signer::open).transpose()?;
     let outline = outline(image, report)?;
     let tree = &outline.tree;
     let machine = match boots {
-        true => Some(Machine::read(image, &outline, options, report)?),
+        true => Some(Machine::read(image, &outline, options, signing, report)?),
         false => None,
     };
     let folder = Folder::open(folder)?;
@@ -292,7 +291,7 @@ fn describe(
     json!({
         "schema": "nodelith.export", "version": 1,
         "image": image.manifest.digest, "architecture": image.config.architecture().to_string(),
-        "root": root, "boot": boot, "files": files,
+        "annotations": image.annotations, "root": root, "boot": boot, "files": files,
     })
 }
 

@@ -23,6 +23,7 @@ mod judge;
 mod large;
 mod memory;
 mod same_root;
+mod signing;
 mod sysupdate;
 mod uki;
 mod verity;

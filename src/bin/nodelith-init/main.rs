@@ -12,6 +12,7 @@
 #![expect(clippy::print_stderr, reason = "what it says goes to the console")]
 
 mod copy;
+mod credentials;
 mod devices;
 mod grow;
 mod handover;
@@ -87,8 +88,13 @@ fn boot() -> Result<std::convert::Infallible> {
     lay::kept_folders()?;
     keep::put_back()?;
     units::write()?;
+    // A node without them can be helped, one that does not boot cannot.
+    let environment = credentials::pass_on().unwrap_or_else(|error| {
+        eprintln!("nodelith: credentials: {error}");
+        credentials::Environment::new()
+    });
     handover::clear_away()?;
-    handover::switch()
+    handover::switch(&environment)
 }
 
 /// The kernel's own file systems, and `/run`, into which a further initrd may have

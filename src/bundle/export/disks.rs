@@ -9,6 +9,7 @@ use crate::bundle::disk::{gce, qcow2, raw, vhd};
 use crate::bundle::output::{Output, Target};
 use crate::bundle::parts::{self, Parts};
 use crate::bundle::root::RootImage;
+use crate::bundle::sign::Signing;
 use crate::bundle::update::{TRIES, UKIS};
 use crate::bundle::verity::Hash;
 use crate::error::{Error, Kind, Result};
@@ -28,6 +29,7 @@ pub(super) struct Machine<'a> {
     parts: Parts,
     architecture: String,
     options: &'a Options<'a>,
+    signing: Option<Signing>,
 }
 
 impl<'a> Machine<'a> {
@@ -36,6 +38,7 @@ impl<'a> Machine<'a> {
         image: &Image,
         outline: &Outline,
         options: &'a Options<'a>,
+        signing: Option<Signing>,
         report: &Report,
     ) -> Result<Self> {
         let task = report.task("initrd", None, Unit::Bytes);
@@ -55,15 +58,20 @@ impl<'a> Machine<'a> {
             parts,
             architecture,
             options,
+            signing,
         })
     }
 
     /// Whether all will fit, as far as can be told before there is a root hash.
     pub(super) fn check(&self, root: u64) -> Result<()> {
-        let uki = self.parts.uki(&command_line(&Hash::default()))?;
+        let signed = |bytes| match &self.signing {
+            Some(signing) => signing.rehearse(bytes),
+            None => Ok(bytes),
+        };
+        let uki = signed(self.parts.uki(&command_line(&Hash::default()))?)?;
         if self.options.formats.iter().any(|format| format.is_disk()) {
             let sizes = self.sizes(root)?;
-            let esp = self.esp(uki, self.parts.efi()?.loader.clone())?;
+            let esp = self.esp(uki, signed(self.parts.efi()?.loader.clone())?)?;
             fat::pieces(sizes.esp, 0, [0; 4], &esp)?;
         }
         Ok(())
@@ -138,8 +146,8 @@ impl<'a> Machine<'a> {
     }
 
     fn sign(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
-        match &self.options.signer {
-            Some(signer) => signer.sign(&bytes),
+        match &self.signing {
+            Some(signing) => signing.sign(&bytes),
             None => Ok(bytes),
         }
     }
@@ -149,7 +157,7 @@ impl<'a> Machine<'a> {
         json!({
             "kernel": self.parts.release,
             "command-line": format!("{} {}", self.parts.command_line, command_line(root_hash)).trim(),
-            "signed": self.options.signer.is_some(),
+            "signed": self.signing.is_some(),
         })
     }
 }

@@ -51,10 +51,10 @@ pub struct Machine {
     /// The initrd's program, `nodelith-init` of the image's architecture [default: beside this program]
     #[arg(long, value_name = "FILE")]
     pub init: Option<PathBuf>,
-    /// Private key for Secure Boot, in PEM (needs `sbsign`)
+    /// RSA key for Secure Boot, in PEM, not encrypted
     #[arg(long, value_name = "FILE", requires = "sign_certificate")]
     pub sign_key: Option<PathBuf>,
-    /// Its certificate, in PEM
+    /// Its certificate, in PEM, before those it is signed by
     #[arg(long, value_name = "FILE", requires = "sign_key")]
     pub sign_certificate: Option<PathBuf>,
     /// Shell command that signs the program `$1` and writes it to `$2`
