@@ -63,7 +63,11 @@ impl Lab {
     /// The machine's disk.
     #[must_use]
     pub fn disk(&self) -> &Path {
-        self.machine.start.disks.first().map_or(&self.folder, |disk| &disk.path)
+        self.machine
+            .start
+            .disks
+            .first()
+            .map_or(&self.folder, |disk| &disk.path)
     }
 
     /// Boots until the machine powers off or starts again; files about it have this name.

@@ -27,7 +27,15 @@ struct Server(Child, u16);
 impl Server {
     fn of(folder: &Path) -> Self {
         let mut child = Command::new("python3")
-            .args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory"])
+            .args([
+                "-u",
+                "-m",
+                "http.server",
+                "0",
+                "--bind",
+                "127.0.0.1",
+                "--directory",
+            ])
             .arg(folder)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -35,7 +43,9 @@ impl Server {
             .unwrap();
         // `Serving HTTP on 127.0.0.1 port 40000 (…) ...`
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
         let mut words = line.split_whitespace().skip_while(|word| *word != "port");
         let port = words.nth(1).unwrap().parse().unwrap();
         Self(child, port)
@@ -66,11 +76,22 @@ impl Scene {
             let home = scene.path(key);
             fs::create_dir(&home).unwrap();
             let uid = format!("{key}@example.com");
-            let make = ["--passphrase", "", "--quick-generate-key", &uid, "ed25519", "sign"];
+            let make = [
+                "--passphrase",
+                "",
+                "--quick-generate-key",
+                &uid,
+                "ed25519",
+                "sign",
+            ];
             run(scene.gpg(key).args(make));
         }
         let keyring = scene.path("keyring.gpg");
-        run(scene.gpg("right").arg("--output").arg(keyring).arg("--export"));
+        run(scene
+            .gpg("right")
+            .arg("--output")
+            .arg(keyring)
+            .arg("--export"));
         scene
     }
 
@@ -80,7 +101,8 @@ impl Scene {
 
     fn gpg(&self, key: &str) -> Command {
         let mut gpg = Command::new("gpg");
-        gpg.args(["--batch", "--quiet", "--homedir"]).arg(self.path(key));
+        gpg.args(["--batch", "--quiet", "--homedir"])
+            .arg(self.path(key));
         gpg
     }
 
@@ -96,7 +118,9 @@ impl Scene {
         let profile = common::profile(&self.folder, &text);
         let image = self.path(&format!("image-{version}"));
         let mut build = nodelith();
-        build.args(["build", "--ignore-valid-until", "--output"]).arg(&image);
+        build
+            .args(["build", "--ignore-valid-until", "--output"])
+            .arg(&image);
         run(build.arg("--lock").arg(self.path("lock.toml")).arg(profile));
         image
     }
@@ -105,12 +129,17 @@ impl Scene {
     fn publish(&self, image: &Path, version: u32) {
         let update = self.path(&format!("update-{version}"));
         let mut export = nodelith();
-        export.arg("export").arg(image).args(["--to", "sysupdate", "--output"]);
+        export
+            .arg("export")
+            .arg(image)
+            .args(["--to", "sysupdate", "--output"]);
         run(export.arg(&update));
         let sums = update.join("SHA256SUMS");
         let sign = |key: &str, to: &Path| {
             let mut gpg = self.gpg(key);
-            gpg.arg("--output").arg(to.join("SHA256SUMS.gpg")).arg("--detach-sign");
+            gpg.arg("--output")
+                .arg(to.join("SHA256SUMS.gpg"))
+                .arg("--detach-sign");
             run(gpg.arg(&sums));
         };
         sign("right", &update);
@@ -190,7 +219,10 @@ fn a_node_is_updated_and_falls_back() {
     let refused = section(&said, "wrong").unwrap_err();
     assert!(refused.contains("signature"), "{refused}");
     section(&said, "update").unwrap();
-    assert_eq!(section(&said, "kernels-after"), Ok("node_1.efi\nnode_2+3-0.efi"));
+    assert_eq!(
+        section(&said, "kernels-after"),
+        Ok("node_1.efi\nnode_2+3-0.efi")
+    );
     let size = var(&said);
 
     // A second version, and a third that is broken.
@@ -198,16 +230,24 @@ fn a_node_is_updated_and_falls_back() {
     let said = lab.boot("second").unwrap();
     assert_runs(&said, "2", "good");
     section(&said, "update").unwrap();
-    assert_eq!(section(&said, "kernels-after"), Ok("node_2.efi\nnode_3+3-0.efi"));
+    assert_eq!(
+        section(&said, "kernels-after"),
+        Ok("node_2.efi\nnode_3+3-0.efi")
+    );
 
     for tries in [2, 1, 0] {
         let said = lab.boot(&format!("broken-{tries}")).unwrap();
         let words = format!("did not come up: restarting, with {tries} tries left");
-        assert!(said.ended && said.console.contains(&words), "{}", said.console);
+        assert!(
+            said.ended && said.console.contains(&words),
+            "{}",
+            said.console
+        );
     }
     // A larger disk, meanwhile.
     let disk = File::options().write(true).open(lab.disk()).unwrap();
-    disk.set_len(disk.metadata().unwrap().len() + (2 << 30)).unwrap();
+    disk.set_len(disk.metadata().unwrap().len() + (2 << 30))
+        .unwrap();
     let said = lab.boot("fallen-back").unwrap();
     assert_runs(&said, "2", "clean");
     assert_eq!(section(&said, "kernels"), Ok("node_2.efi\nnode_3+0-3.efi"));
