@@ -24,5 +24,6 @@ mod large;
 mod memory;
 mod same_root;
 mod signing;
+mod sysupdate;
 mod uki;
 mod verity;
