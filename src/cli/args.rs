@@ -81,7 +81,7 @@ pub enum Verb {
     Export(Export),
     /// Say whether images and root images have the same root
     SameRoot(SameRoot),
-    /// Render what provisions machines with an image: PXE, cloud node pools, join configurations
+    /// Render what provisions machines with an image, from templates
     Render(Render),
     /// Push an image to registries
     Push(Push),
