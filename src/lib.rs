@@ -1,15 +1,17 @@
 //! Nodelith turns a short profile into an immutable Kubernetes node image and proves that it works.
 //!
 //! The folders are the stages of the work, in the order in which data flows:
-//! profile → lock → source → tree → node → layer → image → bundle. See `docs/` and
+//! profile → lock → source → tree → node → layer → image → bundle → boot. See `docs/` and
 //! CONTRIBUTING.md for the plan of the house; imports run downwards only.
 
+pub mod boot;
 pub mod build;
 pub mod bundle;
 pub mod check;
 pub mod cli;
 pub mod compat;
 pub mod cri;
+mod der;
 pub mod digest;
 pub mod error;
 pub mod fleet;
@@ -19,6 +21,7 @@ pub mod import;
 pub mod layer;
 pub mod lock;
 pub mod node;
+mod pem;
 pub mod profile;
 pub mod registry;
 pub mod render;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod boot;
 mod ci;
 mod export;
 mod fleet;
@@ -11,6 +12,7 @@ mod look;
 mod registry;
 mod render;
 
+pub use boot::{Boot, BootWay};
 pub use ci::{Cache, Matrix, MatrixFormat};
 pub use export::{Export, ExportFormat, Machine, SameRoot};
 pub use fleet::{Fleet, FleetPlan, FleetStatus};
@@ -81,6 +83,8 @@ pub enum Verb {
     Export(Export),
     /// Say whether images and root images have the same root
     SameRoot(SameRoot),
+    /// Boot images in QEMU, and say whether they are nodes that run pods
+    Boot(Boot),
     /// Render what provisions machines with an image, from templates
     Render(Render),
     /// Push an image to registries

@@ -86,7 +86,7 @@ pub fn description() -> Value {
         "boot": {"kernel": "6.12.48+deb13-amd64", "command-line": "panic=10", "signed": false},
         "pxe": {
             "kernel": "vmlinuz", "initrd": "initrd.img", "root": "root.erofs",
-            "command_line": "systemd.verity=no panic=10",
+            "command_line": format!("quiet nodelith.root-sha256={} panic=10", Digest::of(b"root.erofs").hex()),
             "memory": {"http": 1_200_000_000, "initrd": 1_500_000_000},
         },
         "files": files.collect::<Value>(),
