@@ -85,7 +85,7 @@ pub enum Verb {
     SameRoot(SameRoot),
     /// Boot images in QEMU, and say whether they are nodes that run pods
     Boot(Boot),
-    /// Render what provisions machines with an image: PXE, cloud node pools, join configurations
+    /// Render what provisions machines with an image, from templates
     Render(Render),
     /// Push an image to registries
     Push(Push),
