@@ -8,7 +8,8 @@ use super::target::{Suite, Target};
 use crate::check::document::{self, Node};
 use crate::check::facts::Facts;
 use crate::check::rule::Place;
-use crate::check::subject::{Said, Subject, look};
+use crate::check::subject::{Said, Subject, look, secret};
+
 use crate::compat::Version;
 use crate::error::{Error, Kind, Result};
 use crate::profile::value::credentials;
@@ -238,6 +239,6 @@ pub fn may_be_shown(name: &str, value: &str) -> bool {
     value.len() <= LONGEST_VALUE
         && !value.contains(['\n', '\r'])
         && !credentials(value)
-        && look::secret(value).is_none()
+        && secret::secret(value).is_none()
         && !SECRET.iter().any(|secret| last.contains(secret))
 }

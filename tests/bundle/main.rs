@@ -23,5 +23,6 @@ mod judge;
 mod large;
 mod memory;
 mod same_root;
+mod signing;
 mod uki;
 mod verity;
