@@ -380,6 +380,7 @@ fn json_is_described() {
     sources.extend(files("src/report", ".rs"));
     sources.extend(files("examples/bench", ".rs"));
     sources.push("src/boot/report.rs".into());
+    sources.extend(files("src/boot/report", ".rs"));
     let mut fields = BTreeSet::new();
     let mut schemas = BTreeSet::new();
     for source in sources {

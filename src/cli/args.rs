@@ -12,7 +12,7 @@ mod look;
 mod registry;
 mod render;
 
-pub use boot::{Boot, BootWay};
+pub use boot::{Boot, BootAccelerator, BootFormat, BootWay};
 pub use ci::{Cache, Matrix, MatrixFormat};
 pub use export::{Export, ExportFormat, Machine, SameRoot};
 pub use fleet::{Fleet, FleetPlan, FleetStatus};

@@ -5,7 +5,7 @@ use toml::{Table, Value};
 
 use super::work::{Found, Where, Work};
 use crate::check::document::Node;
-use crate::check::subject::look;
+use crate::check::subject::secret;
 
 const FOLDER: &str = "etc/cni/net.d/";
 
@@ -131,7 +131,7 @@ fn one(
         work.lost(found, &super::draft::one_line(&why));
         return;
     }
-    if look::secret(text).is_some() {
+    if secret::secret(text).is_some() {
         work.lost(found, "it holds a secret, which must not be in an image");
         return;
     }

@@ -8,8 +8,7 @@ use super::target::{Suite, Target};
 use crate::check::document::{self, Node};
 use crate::check::facts::Facts;
 use crate::check::rule::Place;
-use crate::check::subject::{Said, Subject, look, secret};
-
+use crate::check::subject::{Said, Subject, secret};
 use crate::compat::Version;
 use crate::error::{Error, Kind, Result};
 use crate::profile::value::credentials;
