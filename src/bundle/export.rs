@@ -3,6 +3,8 @@
 mod disks;
 mod format;
 pub mod pxe;
+mod sums;
+mod sysupdate;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -21,12 +23,13 @@ use super::squashfs;
 use super::tar::TarWriter;
 use super::verity::{self, Hash};
 use crate::digest::Digest;
-use crate::error::{Context, Result};
+use crate::error::Result;
 use crate::image::read::Image;
 use crate::report::{Report, Unit, counted, human_bytes};
 use crate::tree::Tree;
 use disks::Machine;
 pub use format::Format;
+pub use sums::NAME as SUMS;
 
 /// What is to be made, and how.
 #[derive(Debug, Clone, Default)]
@@ -62,10 +65,10 @@ pub struct Exported {
 /// A file of an export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportedFile {
-    /// Its name in the folder.
-    pub name: &'static str,
     /// What it is, or is a part of.
     pub format: Format,
+    /// What it is called.
+    pub name: String,
     /// How many bytes it has.
     pub size: u64,
     /// Their digest.
@@ -92,13 +95,12 @@ pub fn export(
         squashfs::check()?;
     }
     let boots = formats.iter().any(|format| format.boots());
-    if let Some(signer) = options.signer.as_ref().filter(|_| boots) {
-        signer.check()?;
-    }
+    let signer = options.signer.as_ref().filter(|_| boots);
+    let signing = signer.map(Signer::open).transpose()?;
     let outline = outline(image, report)?;
     let tree = &outline.tree;
     let machine = match boots {
-        true => Some(Machine::read(image, &outline, options, report)?),
+        true => Some(Machine::read(image, &outline, options, signing, report)?),
         false => None,
     };
     let folder = Folder::open(folder)?;
@@ -114,8 +116,13 @@ pub fn export(
         threads: options.threads,
         report,
     };
-    let (outputs, root) = job.make(&contents)?;
-    let files = measure(&outputs, report)?;
+    let (mut outputs, root) = job.make(&contents)?;
+    let mut files = measure(&outputs, report)?;
+    if let Some(format) = formats.iter().find(|format| format.has_sums()) {
+        let (file, output) = sums::make(&folder, *format, &files)?;
+        files.push(file);
+        outputs.push((*format, output));
+    }
     let description = describe(image, root.as_ref(), machine.as_ref(), &files);
     commit(&folder, outputs, &description)?;
     Ok(Exported {
@@ -144,13 +151,12 @@ impl Job<'_> {
 
     /// A new file.
     fn file(&self, format: Format) -> Result<(Format, Output)> {
-        self.part(format, format.file())
+        self.named(format, format.file())
     }
 
-    /// A new file of several.
-    fn part(&self, format: Format, name: &'static str) -> Result<(Format, Output)> {
-        let output = self.folder.file(name)?;
-        Ok((format, output))
+    /// A new file of a format that has several.
+    fn named(&self, format: Format, name: &str) -> Result<(Format, Output)> {
+        Ok((format, self.folder.file(name)?))
     }
 
     /// Writes all files aside.
@@ -248,8 +254,8 @@ fn measure(outputs: &[(Format, Output)], report: &Report) -> Result<Vec<Exported
         let (size, digest) = output.measure()?;
         task.advance(size);
         Ok(ExportedFile {
-            name: output.name,
             format: *format,
+            name: output.name.clone(),
             size,
             digest,
         })
@@ -288,7 +294,7 @@ fn describe(
     json!({
         "schema": "nodelith.export", "version": 1,
         "image": image.manifest.digest, "architecture": image.config.architecture().to_string(),
-        "root": root, "boot": boot, "pxe": pxe, "files": files,
+        "annotations": image.annotations, "root": root, "boot": boot, "pxe": pxe, "files": files,
     })
 }
 
@@ -298,27 +304,33 @@ fn commit(folder: &Folder, outputs: Vec<(Format, Output)>, description: &Value) 
     let text = format!("{description:#}\n");
     let file = folder.file(DESCRIPTION)?;
     file.file().put(0, text.as_bytes())?;
-    let was_there = is_ours(folder);
+    let before = described(folder.path()).unwrap_or_default();
     folder.remove(DESCRIPTION)?;
-    let made: BTreeSet<&str> = outputs.iter().map(|(_, output)| output.name).collect();
+    let made: BTreeSet<String> = outputs
+        .iter()
+        .map(|(_, output)| output.name.clone())
+        .collect();
     for (_, output) in outputs {
         output.commit()?;
     }
-    let all = Format::ALL.iter().flat_map(|format| format.files());
-    for name in all.filter(|name| was_there && !made.contains(**name)) {
+    for name in before.difference(&made) {
         folder.remove(name)?;
     }
     file.commit()
 }
 
-/// Whether the folder has an export.
-fn is_ours(folder: &Folder) -> bool {
-    let path = folder.place(DESCRIPTION);
-    let text = std::fs::read(&path).io("reading", &path);
-    let value: Option<Value> = text
-        .ok()
-        .and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    value.is_some_and(|value| value["schema"] == "nodelith.export")
+/// The names of the files of the export in a folder, by its description; none if there is
+/// none.
+#[must_use]
+pub fn described(folder: &Path) -> Option<BTreeSet<String>> {
+    let text = std::fs::read(folder.join(DESCRIPTION)).ok()?;
+    let value: Value = serde_json::from_slice(&text).ok()?;
+    let files = value["files"].as_array();
+    let files = files.filter(|_| value["schema"] == "nodelith.export")?;
+    let names = files.iter().filter_map(|file| file["name"].as_str());
+    // Of this folder, and no other.
+    let plain = |name: &&str| !name.is_empty() && !name.contains('/') && !name.starts_with('.');
+    Some(names.filter(plain).map(str::to_owned).collect())
 }
 
 /// Bytes in hexadecimal digits.

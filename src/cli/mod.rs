@@ -19,6 +19,7 @@ mod nix_builder;
 mod pull;
 mod push;
 mod registry;
+mod render;
 mod same_root;
 mod serve;
 mod show;
@@ -95,6 +96,7 @@ fn run(context: &Context, verb: Verb) -> Result<Outcome> {
         Verb::SameRoot(arguments) => same_root::run(context, &arguments),
         Verb::Serve(arguments) => serve::run(context, &arguments),
         Verb::Boot(arguments) => boot::run(context, &arguments),
+        Verb::Render(arguments) => render::run(context, &arguments),
         Verb::Push(arguments) => push::run(context, &arguments),
         Verb::Pull(arguments) => pull::run(context, &arguments),
         Verb::Fleet(arguments) => fleet::run(context, &arguments),

@@ -18,7 +18,7 @@ use super::log::{Entry, Log};
 use super::nodes::Node;
 use super::range::{Part, part};
 use super::script;
-use crate::bundle::export::{DESCRIPTION, pxe};
+use crate::bundle::export::{DESCRIPTION, SUMS, pxe};
 use crate::digest::Digest;
 use crate::error::{Context, Result};
 use crate::report::Report;
@@ -276,7 +276,7 @@ fn has_tag(tags: &str, tag: &str) -> bool {
 
 fn kind(name: &str) -> &'static str {
     match name {
-        pxe::IPXE | pxe::GRUB | pxe::SUMS => "text/plain; charset=utf-8",
+        pxe::IPXE | pxe::GRUB | SUMS => "text/plain; charset=utf-8",
         DESCRIPTION => "application/json",
         _ => "application/octet-stream",
     }

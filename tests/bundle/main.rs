@@ -24,5 +24,7 @@ mod large;
 mod memory;
 mod pxe;
 mod same_root;
+mod signing;
+mod sysupdate;
 mod uki;
 mod verity;

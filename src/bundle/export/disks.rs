@@ -2,22 +2,20 @@
 
 use serde_json::{Value, json};
 
-use super::{ExportedFile, Format, Job, Options, hex, pxe};
+use super::{ExportedFile, Format, Job, Options, hex, pxe, sysupdate};
 use crate::bundle::disk::fat::{self, Files};
 use crate::bundle::disk::layout::{self, Disk, Sizes};
 use crate::bundle::disk::{gce, qcow2, raw, vhd};
 use crate::bundle::output::{Output, Target};
 use crate::bundle::parts::{self, Need, Parts};
 use crate::bundle::root::RootImage;
+use crate::bundle::sign::Signing;
+use crate::bundle::update::{TRIES, UKIS};
 use crate::bundle::verity::Hash;
 use crate::error::{Error, Kind, Result};
 use crate::image::read::Image;
 use crate::report::{Report, Unit, human_bytes};
 use crate::tree::image::Outline;
-
-/// How often a new version may be started before it counts as broken
-/// (systemd's "Automatic Boot Assessment").
-const TRIES: u32 = 3;
 
 /// No menu unless a key is held, and no change of the command line at it.
 const LOADER: &str = "timeout 0\neditor no\n";
@@ -31,6 +29,7 @@ pub(super) struct Machine<'a> {
     parts: Parts,
     architecture: String,
     options: &'a Options<'a>,
+    signing: Option<Signing>,
 }
 
 impl<'a> Machine<'a> {
@@ -39,16 +38,16 @@ impl<'a> Machine<'a> {
         image: &Image,
         outline: &Outline,
         options: &'a Options<'a>,
+        signing: Option<Signing>,
         report: &Report,
     ) -> Result<Self> {
         let task = report.task("initrd", None, Unit::Bytes);
-        let formats = &options.formats;
-        let must = formats
-            .iter()
-            .any(|format| format.is_disk() || *format == Format::Uki);
         let wanted = parts::Wanted {
-            efi: if must { Need::Must } else { Need::IfThere },
-            network: formats.contains(&Format::Pxe),
+            efi: match is_efi(options) {
+                true => Need::Must,
+                false => Need::IfThere,
+            },
+            network: options.formats.contains(&Format::Pxe),
             init: options.init,
             command_line: options.command_line,
         };
@@ -56,10 +55,14 @@ impl<'a> Machine<'a> {
         let size = human_bytes(parts.initrd.len() as u64);
         task.finish(&format!("{size} for kernel {}", parts.release));
         let architecture = image.config.architecture().to_string();
+        let disk = options.formats.iter().any(|format| format.is_disk());
+        let update = options.formats.contains(&Format::Sysupdate);
+        sysupdate::check(&parts, disk, update, report)?;
         Ok(Self {
             parts,
             architecture,
             options,
+            signing,
         })
     }
 
@@ -68,24 +71,20 @@ impl<'a> Machine<'a> {
         if self.options.formats.contains(&Format::Pxe) {
             pxe::check(&self.parts.command_line)?;
         }
-        if !self.is_efi() {
+        if !is_efi(self.options) {
             return Ok(());
         }
-        let uki = self.parts.uki(&command_line(&Hash::default()))?;
+        let signed = |bytes| match &self.signing {
+            Some(signing) => signing.rehearse(bytes),
+            None => Ok(bytes),
+        };
+        let uki = signed(self.parts.uki(&command_line(&Hash::default()))?)?;
         if self.options.formats.iter().any(|format| format.is_disk()) {
             let sizes = self.sizes(root)?;
-            let esp = self.esp(uki, self.parts.efi()?.loader.clone())?;
+            let esp = self.esp(uki, signed(self.parts.efi()?.loader.clone())?)?;
             fat::pieces(sizes.esp, 0, [0; 4], &esp)?;
         }
         Ok(())
-    }
-
-    /// Whether there is something that firmware starts with the root on a disk.
-    fn is_efi(&self) -> bool {
-        let formats = &self.options.formats;
-        formats
-            .iter()
-            .any(|format| format.is_disk() || *format == Format::Uki)
     }
 
     fn sizes(&self, root: u64) -> Result<Sizes> {
@@ -111,12 +110,12 @@ impl<'a> Machine<'a> {
         if job.wanted(Format::Pxe) {
             let files = pxe::files(&self.parts, file.measure()?, &|bytes| self.sign(bytes))?;
             for (name, bytes) in files {
-                let output = job.part(Format::Pxe, name)?;
+                let output = job.named(Format::Pxe, name)?;
                 output.1.file().put(0, &bytes)?;
                 outputs.push(output);
             }
         }
-        if !self.is_efi() {
+        if !is_efi(self.options) {
             return Ok(outputs);
         }
         let uki = self.sign(self.parts.uki(&command_line(&root.hashes.root()))?)?;
@@ -124,6 +123,9 @@ impl<'a> Machine<'a> {
             let output = job.file(Format::Uki)?;
             output.1.file().put(0, &uki)?;
             outputs.push(output);
+        }
+        if job.wanted(Format::Sysupdate) {
+            outputs.extend(sysupdate::make(job, &self.parts.name, file, root, &uki)?);
         }
         if !job.formats.iter().any(|format| format.is_disk()) {
             return Ok(outputs);
@@ -138,7 +140,7 @@ impl<'a> Machine<'a> {
                 root: (file.file(), size),
                 verity: hashes.concat(),
                 root_hash: root.hashes.root(),
-                name: self.parts.versioned(),
+                name: self.parts.name.versioned(),
             },
             &self.sizes(size)?,
         )?;
@@ -151,7 +153,12 @@ impl<'a> Machine<'a> {
     /// What the EFI system partition has.
     fn esp(&self, uki: Vec<u8>, loader: Vec<u8>) -> Result<Files> {
         let machine = self.parts.efi()?.machine.to_uppercase();
-        let uki_name = format!("EFI/Linux/{}+{TRIES}.efi", self.parts.versioned());
+        // Where nothing marks a version as good, the good ones' tries would run out too.
+        let tries = match self.parts.tools.bless {
+            true => format!("+{TRIES}"),
+            false => String::new(),
+        };
+        let uki_name = format!("{UKIS}/{}{tries}.efi", self.parts.name.versioned());
         Ok(Files::from([
             (format!("EFI/BOOT/BOOT{machine}.EFI"), loader),
             (uki_name, uki),
@@ -160,8 +167,8 @@ impl<'a> Machine<'a> {
     }
 
     fn sign(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
-        match &self.options.signer {
-            Some(signer) => signer.sign(&bytes),
+        match &self.signing {
+            Some(signing) => signing.sign(&bytes),
             None => Ok(bytes),
         }
     }
@@ -169,13 +176,11 @@ impl<'a> Machine<'a> {
     /// What the description says of it.
     pub(super) fn describe(&self, root_hash: &Hash) -> Value {
         let own = &self.parts.command_line;
-        let words = self
-            .is_efi()
-            .then(|| format!("{own} {}", command_line(root_hash)));
+        let words = is_efi(self.options).then(|| format!("{own} {}", command_line(root_hash)));
         json!({
             "kernel": self.parts.release,
             "command-line": words.as_ref().map(|words| words.trim()),
-            "signed": self.options.signer.is_some(),
+            "signed": self.signing.is_some(),
         })
     }
 
@@ -189,6 +194,12 @@ impl<'a> Machine<'a> {
             initrd.len() as u64,
         ))
     }
+}
+
+/// Whether there is something that firmware starts with the root on a disk.
+fn is_efi(options: &Options<'_>) -> bool {
+    let mut formats = options.formats.iter();
+    formats.any(|format| format.boots() && *format != Format::Pxe)
 }
 
 /// What our initrd and the kernel are told beside the image's own words.

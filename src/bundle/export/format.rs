@@ -1,6 +1,6 @@
 //! What an image can be made into.
 
-use super::pxe;
+use super::sums;
 
 /// A form of an image, or of a part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,11 +25,13 @@ pub enum Format {
     Vhd,
     /// The disk for Google Cloud.
     Gce,
+    /// What systemd-sysupdate updates a disk with.
+    Sysupdate,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Tar,
         Self::Erofs,
         Self::Verity,
@@ -40,6 +42,7 @@ impl Format {
         Self::Qcow2,
         Self::Vhd,
         Self::Gce,
+        Self::Sysupdate,
     ];
 
     /// Its name.
@@ -56,36 +59,24 @@ impl Format {
             Self::Qcow2 => "qcow2",
             Self::Vhd => "vhd",
             Self::Gce => "gce",
+            Self::Sysupdate => "sysupdate",
         }
     }
 
-    /// The file that it is; of several the first.
+    /// The file that it is, or that names its files.
     #[must_use]
     pub fn file(self) -> &'static str {
-        self.files()[0]
-    }
-
-    /// All files that it may be.
-    #[must_use]
-    pub fn files(self) -> &'static [&'static str] {
         match self {
-            Self::Tar => &["root.tar"],
-            Self::Erofs => &["root.erofs"],
-            Self::Verity => &["root.verity"],
-            Self::Squashfs => &["root.squashfs"],
-            Self::Uki => &["node.efi"],
-            Self::Pxe => &[
-                pxe::KERNEL,
-                pxe::INITRD,
-                pxe::IPXE,
-                pxe::GRUB,
-                pxe::UKI,
-                pxe::SUMS,
-            ],
-            Self::Disk => &["disk.raw"],
-            Self::Qcow2 => &["disk.qcow2"],
-            Self::Vhd => &["disk.vhd"],
-            Self::Gce => &["disk.tar.gz"],
+            Self::Tar => "root.tar",
+            Self::Erofs => "root.erofs",
+            Self::Verity => "root.verity",
+            Self::Squashfs => "root.squashfs",
+            Self::Uki => "node.efi",
+            Self::Disk => "disk.raw",
+            Self::Qcow2 => "disk.qcow2",
+            Self::Vhd => "disk.vhd",
+            Self::Gce => "disk.tar.gz",
+            Self::Pxe | Self::Sysupdate => sums::NAME,
         }
     }
 
@@ -95,9 +86,15 @@ impl Format {
         matches!(self, Self::Disk | Self::Qcow2 | Self::Vhd | Self::Gce)
     }
 
-    /// Whether a machine boots it.
+    /// Whether its files are listed with their checksums.
+    #[must_use]
+    pub fn has_sums(self) -> bool {
+        matches!(self, Self::Pxe | Self::Sysupdate)
+    }
+
+    /// Whether a machine boots it, or takes it for its next boot.
     #[must_use]
     pub fn boots(self) -> bool {
-        self.is_disk() || matches!(self, Self::Uki | Self::Pxe)
+        self.is_disk() || matches!(self, Self::Uki | Self::Pxe | Self::Sysupdate)
     }
 }

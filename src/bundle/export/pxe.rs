@@ -23,8 +23,6 @@ pub const IPXE: &str = "boot.ipxe";
 pub const GRUB: &str = "grub.cfg";
 /// The unified kernel image.
 pub const UKI: &str = "node-http.efi";
-/// Digests of all of them, as sha256sum(1) reads them.
-pub const SUMS: &str = "SHA256SUMS";
 
 /// What a running node needs of memory beside its root, in bytes, before there are pods:
 /// kernel, systemd, containerd, and what they write to `/run`, `/etc` and `/var`.
@@ -82,7 +80,7 @@ pub(super) fn files(
 ) -> Result<Vec<(&'static str, Vec<u8>)>> {
     let initrd = parts.network_initrd.clone().unwrap_or_default();
     let about = About {
-        title: format!("{} {}", parts.name.0, parts.name.1),
+        title: format!("{} {}", parts.name.id, parts.name.version),
         words: command_line(&parts.command_line, &root.1),
         memory: memory(root.0, initrd.len() as u64),
     };
@@ -100,16 +98,6 @@ pub(super) fn files(
         files.push((UKI, sign(parts.uki_of(&initrd, &words)?)?));
     }
     files.push((INITRD, initrd));
-    let mut sums: Vec<(&str, Digest)> = files
-        .iter()
-        .map(|(name, bytes)| (*name, Digest::of(bytes)))
-        .collect();
-    sums.push((ROOT, root.1));
-    sums.sort();
-    let lines = sums
-        .iter()
-        .map(|(name, sum)| format!("{}  {name}\n", sum.hex()));
-    files.push((SUMS, lines.collect::<String>().into_bytes()));
     Ok(files)
 }
 

@@ -51,10 +51,10 @@ pub struct Machine {
     /// The initrd's program, `nodelith-init` of the image's architecture [default: beside this program]
     #[arg(long, value_name = "FILE")]
     pub init: Option<PathBuf>,
-    /// Private key for Secure Boot, in PEM (needs `sbsign`)
+    /// RSA key for Secure Boot, in PEM, not encrypted
     #[arg(long, value_name = "FILE", requires = "sign_certificate")]
     pub sign_key: Option<PathBuf>,
-    /// Its certificate, in PEM
+    /// Its certificate, in PEM, before those it is signed by
     #[arg(long, value_name = "FILE", requires = "sign_key")]
     pub sign_certificate: Option<PathBuf>,
     /// Shell command that signs the program `$1` and writes it to `$2`
@@ -105,12 +105,14 @@ pub enum ExportFormat {
     Vhd,
     /// The same for Google Cloud: disk.tar.gz
     Gce,
+    /// What systemd-sysupdate updates disks with: root, hashes, kernel, SHA256SUMS
+    Sysupdate,
 }
 
 /// Arguments of `same-root`.
 #[derive(Debug, Args)]
 pub struct SameRoot {
-    /// Images (as for `show`) and files with a root image
+    /// Images (as for `show`), root images, disks (raw, qcow2, vhd), and folders of exports
     #[arg(value_name = "IMAGE", required = true)]
     pub images: Vec<String>,
     /// Architecture, where images have several
