@@ -26,12 +26,14 @@ pub fn run(bytes: &[u8]) {
             let Some(text) = text(rest) else { return };
             let mut parts = text.split("\n\n");
             let mut next = || parts.next().unwrap_or_default();
-            let _ = modules::choose(&Texts {
+            let texts = Texts {
                 dependencies: next(),
                 soft: next(),
                 aliases: next(),
                 builtin: next(),
-            });
+            };
+            let network = rest.len().is_multiple_of(2);
+            let _ = modules::choose(&texts, network);
         }
         _ => {
             let disk = File::open(file("disk.raw", rest)).unwrap();
