@@ -104,6 +104,29 @@ fn quickstart_from_a_disk() {
     assert_eq!(document["passed"], true);
 }
 
+/// What `export` made is booted as it is, and stays so.
+#[test]
+fn an_exported_disk() {
+    if !root("booting an exported disk") || !all("booting an exported disk") {
+        return;
+    }
+    let folder = folder("exported");
+    let image = build(&folder, &profile("quickstart"));
+    let bundle = folder.join("bundle");
+    let mut export = nodelith();
+    export.args(["export", "--to", "qcow2", "--output"]);
+    run(export.arg(&bundle).arg(&image));
+    let before = fs::read(bundle.join("disk.qcow2")).unwrap();
+    let of = image.display().to_string();
+    let arguments = ["--image", &of, "--boots", "1", "--deadline", "600"];
+    let (output, document) = boot(&folder, &bundle, &arguments);
+    assert!(output.status.success(), "{}", said(&output));
+    let proof = &document["images"][0];
+    assert_eq!(proof["way"], "disk");
+    assert_eq!(proof["digest"], *common::manifest_digest(&image));
+    assert!(fs::read(bundle.join("disk.qcow2")).unwrap() == before);
+}
+
 /// The network card's own iPXE from a server of ours; the root by HTTP, or as an initrd.
 fn boots_over_a_network(way: &str, boots: &str) {
     let folder = folder(way);
