@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use base64::prelude::{BASE64_STANDARD, Engine};
 
 use super::qemu::path_option;
-use super::subject::Subject;
 use crate::bundle::initrd::cpio::Archive;
 use crate::error::{Context, Result};
 
@@ -25,13 +24,13 @@ const UNIT: &str = "nodelith-test.service";
 pub const SCRIPT: &str = include_str!("guest.sh");
 
 /// The first systemd that takes units as credentials (`systemd.extra-unit.*`).
-const UNITS_AS_CREDENTIALS: u32 = 256;
+pub const UNITS_AS_CREDENTIALS: u32 = 256;
 
 /// The test, prepared for one image.
 pub struct Test {
     /// The disk with the script.
     pub disk: PathBuf,
-    /// The kernel's command line.
+    /// What the test wants on the kernel's command line.
     pub command_line: String,
     /// Further arguments for QEMU.
     pub qemu: Vec<OsString>,
@@ -40,8 +39,8 @@ pub struct Test {
 }
 
 impl Test {
-    /// Prepares what an image needs to run a script.
-    pub fn make(subject: &Subject<'_>, script: &str, folder: &Path) -> Result<Self> {
+    /// Prepares what an image with a systemd of this major version needs to run a script.
+    pub fn make(systemd: u32, script: &str, folder: &Path) -> Result<Self> {
         let disk = folder.join("test.disk");
         fs::write(&disk, script_disk(script)).io("writing", &disk)?;
         let mut test = Self {
@@ -49,13 +48,12 @@ impl Test {
             // The last console is the one that init writes to. The kernel measures a timer
             // that an emulator on a busy machine does not keep.
             command_line: format!(
-                "{} console=ttyS0 no_timer_check panic=-1 systemd.wants={UNIT} systemd.show_status=1",
-                subject.parts.command_line
+                "console=ttyS0 no_timer_check panic=-1 systemd.wants={UNIT} systemd.show_status=1"
             ),
             qemu: Vec::new(),
             appended: Vec::new(),
         };
-        if subject.systemd >= UNITS_AS_CREDENTIALS {
+        if systemd >= UNITS_AS_CREDENTIALS {
             let credential = folder.join("credential");
             let unit = BASE64_STANDARD.encode(unit());
             let text = format!("io.systemd.credential.binary:systemd.extra-unit.{UNIT}={unit}");

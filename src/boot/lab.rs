@@ -3,8 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
+use super::accelerator::Engine;
 use super::guest::Test;
-use super::qemu::Machine;
+use super::overlay;
+use super::qemu::{End, Machine};
 use super::subject::Subject;
 use super::{Options, Way, ways};
 use crate::error::Result;
@@ -42,7 +44,7 @@ impl Lab {
         folder: &Path,
     ) -> Result<Self> {
         let subject = Subject::read(image, options.init)?;
-        let mut test = Test::make(&subject, script, folder)?;
+        let mut test = Test::make(subject.systemd, script, folder)?;
         test.command_line = format!("{} {words}", test.command_line);
         let network = ["-nic", "user,model=virtio-net-pci"];
         test.qemu.extend(network.map(Into::into));
@@ -60,26 +62,34 @@ impl Lab {
         })
     }
 
-    /// The machine's disk.
-    #[must_use]
-    pub fn disk(&self) -> &Path {
-        self.machine
-            .start
-            .disks
-            .first()
-            .map_or(&self.folder, |disk| &disk.path)
+    /// Makes the machine's disk larger, by this many bytes.
+    ///
+    /// # Errors
+    /// When the disk cannot be read, or writing fails.
+    pub fn grow(&mut self, bytes: u64) -> Result<()> {
+        let disks = self.machine.start.disks.iter_mut();
+        for disk in disks.filter(|disk| disk.writable) {
+            let larger = disk.path.with_extension("larger.qcow2");
+            let size = overlay::virtual_size(&disk.path)? + bytes;
+            overlay::write(&larger, &disk.path, size)?;
+            disk.path = larger;
+        }
+        Ok(())
     }
 
-    /// Boots until the machine powers off or starts again; files about it have this name.
+    /// Boots until the machine powers off or starts again, emulated; files about it have
+    /// this name.
     ///
     /// # Errors
     /// When QEMU cannot be started.
-    pub fn boot(&self, name: &str) -> Result<Said> {
-        let outcome = self.machine.boot(&self.folder.join(name))?;
+    pub fn boot(&mut self, name: &str) -> Result<Said> {
+        let path = self.folder.join(name);
+        let outcome = self.machine.boot(&path, Engine::Tcg)?;
+        self.machine.keep(&path);
         Ok(Said {
             text: outcome.results,
             console: outcome.console,
-            ended: outcome.ended,
+            ended: outcome.end == End::Off,
         })
     }
 }

@@ -22,6 +22,7 @@ mod images;
 mod judge;
 mod large;
 mod memory;
+mod pxe;
 mod same_root;
 mod signing;
 mod sysupdate;

@@ -7,7 +7,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use common::{all, nodelith, root, run, scratch};
 use nodelith::boot::lab::{Lab, Said};
-use nodelith::boot::{Options, Way};
+use nodelith::boot::{Accelerator, Options, Way};
 use nodelith::image::read::Image;
 
 const SCRIPT: &str = include_str!("guest.sh");
@@ -209,13 +209,14 @@ fn a_node_is_updated_and_falls_back() {
         way: Way::Disk,
         boots: 1,
         deadline: Duration::from_secs(900),
+        accelerator: Accelerator::Tcg,
         damage: false,
         init: Some(Path::new(env!("CARGO_BIN_EXE_nodelith-init"))),
         threads: 2,
     };
     let words = format!("nodelith.update-url=http://10.0.2.2:{}/current", server.1);
     let image = Image::open(&format!("oci:{}", first.display()), None).unwrap();
-    let lab = Lab::new(&image, &options, SCRIPT, &words, &scene.path("machine")).unwrap();
+    let mut lab = Lab::new(&image, &options, SCRIPT, &words, &scene.path("machine")).unwrap();
 
     let said = lab.boot("first").unwrap();
     assert_runs(&said, "1", "good");
@@ -249,9 +250,7 @@ fn a_node_is_updated_and_falls_back() {
         );
     }
     // A larger disk, meanwhile.
-    let disk = File::options().write(true).open(lab.disk()).unwrap();
-    disk.set_len(disk.metadata().unwrap().len() + (2 << 30))
-        .unwrap();
+    lab.grow(2 << 30).unwrap();
     let said = lab.boot("fallen-back").unwrap();
     assert_runs(&said, "2", "clean");
     assert_eq!(section(&said, "kernels"), Ok("node_2.efi\nnode_3+0-3.efi"));
