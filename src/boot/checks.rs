@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+pub use super::identity::Credentials;
+use super::identity::identity;
 use super::qemu::Outcome;
 use super::sections::Sections;
 use crate::compat::containerd::line;
@@ -16,13 +18,19 @@ pub struct Boot {
     pub said: Sections,
     /// How it went.
     pub outcome: Outcome,
+    /// What the machine was given.
+    pub given: Credentials,
 }
 
 impl Boot {
     /// Reads what the guest said.
-    pub fn read(outcome: Outcome) -> Self {
+    pub fn read(outcome: Outcome, given: &Credentials) -> Self {
         let said = Sections::parse(&outcome.results);
-        Self { said, outcome }
+        Self {
+            said,
+            outcome,
+            given: given.clone(),
+        }
     }
 
     /// Whether the test came to its end and the machine powered off.
@@ -41,6 +49,7 @@ pub const EACH: &[Check] = &[
     ("boot time", time),
     ("mounts", mounts),
     ("writable places", writable),
+    ("identity", identity),
     ("dpkg database", packages),
     ("containerd", containerd),
     ("CNI plug-ins", plugins),
@@ -139,6 +148,7 @@ const WRITABLE: &[(&str, bool)] = &[
     ("/tmp", true),
     ("/run", true),
     ("/opt/cni/bin", true),
+    ("/root", true),
     ("/etc/kubernetes", true),
     ("/etc/cni/net.d", true),
 ];

@@ -8,8 +8,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use base64::prelude::{BASE64_STANDARD, Engine};
-
+use super::identity::{Credentials, firmware_string};
 use super::qemu::path_option;
 use super::subject::Subject;
 use crate::bundle::initrd::cpio::Archive;
@@ -39,8 +38,8 @@ pub struct Test {
 }
 
 impl Test {
-    /// Prepares what an image needs.
-    pub fn make(subject: &Subject<'_>, folder: &Path) -> Result<Self> {
+    /// Prepares what an image needs, and hands it what it is given.
+    pub fn make(subject: &Subject<'_>, given: &Credentials, folder: &Path) -> Result<Self> {
         let disk = folder.join("test.disk");
         fs::write(&disk, script_disk()).io("writing", &disk)?;
         let mut test = Self {
@@ -54,12 +53,9 @@ impl Test {
             qemu: Vec::new(),
             appended: Vec::new(),
         };
+        let mut given = given.clone();
         if subject.systemd >= UNITS_AS_CREDENTIALS {
-            let credential = folder.join("credential");
-            let unit = BASE64_STANDARD.encode(unit());
-            let text = format!("io.systemd.credential.binary:systemd.extra-unit.{UNIT}={unit}");
-            fs::write(&credential, text).io("writing", &credential)?;
-            test.qemu = vec!["-smbios".into(), path_option("type=11,path=", &credential)];
+            given.insert(format!("systemd.extra-unit.{UNIT}"), unit().into());
         } else {
             let mut archive = Archive::default();
             archive.file(
@@ -68,6 +64,12 @@ impl Test {
                 unit().as_bytes(),
             );
             test.appended = archive.finish();
+        }
+        for (number, (name, value)) in given.iter().enumerate() {
+            let file = folder.join(format!("credential-{number}"));
+            fs::write(&file, firmware_string(name, value)).io("writing", &file)?;
+            let option = path_option("type=11,path=", &file);
+            test.qemu.extend(["-smbios".into(), option]);
         }
         Ok(test)
     }

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! subject    the image, and what the test must know of it
+//! identity   what the machine is given, and whether it took it
 //! guest      how the test gets into a guest whose image is as it is
 //! ways       how a machine starts: what is made for it, and QEMU's arguments
 //! qemu       one boot, until the machine has powered off
@@ -13,6 +14,7 @@
 
 mod checks;
 mod guest;
+pub mod identity;
 mod qemu;
 mod report;
 mod sections;
@@ -28,6 +30,7 @@ use crate::image::read::Image;
 use crate::report::Report;
 use checks::Boot;
 use guest::Test;
+use identity::Credentials;
 use qemu::Machine;
 pub use report::{Proof, json};
 use subject::Subject;
@@ -44,6 +47,8 @@ pub struct Options<'a> {
     pub deadline: Duration,
     /// Whether one byte of the root is changed first: it must not boot then.
     pub damage: bool,
+    /// What the machine is given by its firmware, beside the test.
+    pub credentials: Credentials,
     /// The initrd's program, if it is not the one beside the running program.
     pub init: Option<&'a Path>,
     /// How many threads other programs may use.
@@ -82,7 +87,7 @@ pub fn prove(
     fs::create_dir_all(folder).io("making", folder)?;
     report.note(&format!("making what boots of `{}`", image.reference));
     let subject = Subject::read(image, options.init)?;
-    let test = Test::make(&subject, folder)?;
+    let test = Test::make(&subject, &options.credentials, folder)?;
     let machine = Machine {
         start: ways::start(&subject, &test, options, folder)?,
         test,
@@ -91,7 +96,7 @@ pub fn prove(
     let mut boots = Vec::new();
     for name in ["first", "second"].into_iter().take(options.boots.into()) {
         report.note(&format!("booting: {name}"));
-        let boot = Boot::read(machine.boot(&folder.join(name))?);
+        let boot = Boot::read(machine.boot(&folder.join(name))?, &options.credentials);
         let whole = boot.is_whole();
         boots.push(boot);
         if !whole {

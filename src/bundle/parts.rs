@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use super::initrd::modules::{Texts, choose, plain};
 use super::initrd::{self, Init};
 use super::uki;
+use super::update::{BLESS, Name, REPART, SYSUPDATE};
 use crate::error::{Error, Kind, Result};
 use crate::image::read::Image;
 use crate::image::source::reading;
@@ -36,9 +37,24 @@ pub struct Parts {
     /// Its os-release.
     pub os_release: Vec<u8>,
     /// Its id and version, which names are made of.
-    pub name: (String, String),
+    pub name: Name,
+    /// What it has beside that which boots.
+    pub tools: Tools,
     /// systemd's stub and systemd-boot, if firmware is to start it.
     pub efi: Option<Efi>,
+    /// Paths that were taken from a second image, as this one has them not.
+    pub taken: Vec<String>,
+}
+
+/// Programs of systemd that an image may lack and boots nevertheless.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tools {
+    /// What makes partitions.
+    pub repart: bool,
+    /// What marks a version as good.
+    pub bless: bool,
+    /// What fetches versions.
+    pub sysupdate: bool,
 }
 
 /// Programs that firmware starts.
@@ -61,6 +77,9 @@ pub struct Wanted<'a> {
     pub init: Option<&'a Path>,
     /// What is added to the command line.
     pub command_line: Option<&'a str>,
+    /// A second image, which the kernel, its initrd's modules and what firmware starts
+    /// are taken from where the image itself lacks them.
+    pub from: Option<(&'a Image, &'a Outline)>,
 }
 
 impl Parts {
@@ -68,11 +87,20 @@ impl Parts {
     ///
     /// # Errors
     /// When the image cannot be read or lacks something: the message names it, and the
-    /// hint its package.
+    /// hint its package. When the second image is for other machines, or its kernel is
+    /// not that of the image's modules.
     pub fn read(image: &Image, outline: &Outline, wanted: &Wanted<'_>) -> Result<Self> {
         let architecture = image.config.architecture().to_string();
         let init = Init::find(wanted.init, &architecture)?;
-        let source = Source { image, outline };
+        let own = Source::new(image, outline);
+        let second = wanted
+            .from
+            .map(|(image, outline)| Source::new(image, outline));
+        let source = Source {
+            second: second.as_ref(),
+            ..own
+        };
+        source.fits()?;
         let release = source.release()?;
         let kernel = source.kernel(&release)?;
         let folder = format!("{MODULES}/{release}");
@@ -84,10 +112,10 @@ impl Parts {
             None
         };
         let mut paths: Vec<&str> = lists.iter().map(|path| &**path).collect();
-        paths.extend([&*kernel, OS_RELEASE, COMMAND_LINE]);
+        paths.push(&kernel);
         if let Some((stub, loader, _)) = &efi {
             // A program without one is not in systemd-boot's list.
-            source.must(OS_RELEASE, "base-files")?;
+            own.must(OS_RELEASE, "base-files")?;
             for path in [stub, loader] {
                 source.must(path, "systemd-boot-efi")?;
                 paths.push(path);
@@ -95,6 +123,9 @@ impl Parts {
         }
         source.must(&lists[0], "kmod, whose depmod makes it")?;
         let mut found = source.read(&paths)?;
+        found.extend(own.read(&[OS_RELEASE, COMMAND_LINE])?);
+        let mut taken: Vec<String> = paths.iter().map(|path| format!("/{path}")).collect();
+        taken.retain(|path| source.has(&path[1..]) && !own.has(&path[1..]));
         let mut take = |path: &str| found.remove(path).unwrap_or_default();
         let texts = lists.each_ref().map(|path| text(&take(path)));
         let chosen = choose(&Texts {
@@ -111,14 +142,19 @@ impl Parts {
             &source.modules(&folder, &chosen.files)?,
             &about,
         )?;
-        let own = text(&take(COMMAND_LINE));
-        let words = [own.trim(), wanted.command_line.unwrap_or_default().trim()];
+        let words = text(&take(COMMAND_LINE));
+        let words = [words.trim(), wanted.command_line.unwrap_or_default().trim()];
         let words: Vec<&str> = words.into_iter().filter(|part| !part.is_empty()).collect();
         Ok(Self {
             kernel: take(&kernel),
             initrd,
+            tools: Tools {
+                repart: own.has(REPART),
+                bless: own.has(BLESS),
+                sysupdate: own.has(SYSUPDATE),
+            },
             command_line: words.join(" "),
-            name: name(&about),
+            name: Name::of(&about),
             efi: efi.map(|(stub, loader, machine)| Efi {
                 stub: take(&stub),
                 loader: take(&loader),
@@ -126,6 +162,7 @@ impl Parts {
             }),
             os_release,
             release,
+            taken,
         })
     }
 
@@ -154,12 +191,6 @@ impl Parts {
             release: &self.release,
         })
     }
-
-    /// `ID_VERSION`: what files and partitions of this version are called.
-    #[must_use]
-    pub fn versioned(&self) -> String {
-        format!("{}_{}", self.name.0, self.name.1)
-    }
 }
 
 /// Stub, loader, and the architecture as firmware names it.
@@ -176,45 +207,53 @@ fn efi_names(architecture: &str) -> Result<(String, String, &'static str)> {
     Ok((stub, format!("{EFI}/systemd-boot{machine}.efi"), machine))
 }
 
-/// Id and version by an os-release: the image's own, or else the distribution's.
-fn name(os_release: &str) -> (String, String) {
-    let value = |key: &str| {
-        let line = os_release
-            .lines()
-            .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
-        let value = line.trim().trim_matches(['"', '\'']);
-        // What names of files may have.
-        let plain = |one: char| {
-            if one.is_ascii_alphanumeric() || "-.~^".contains(one) {
-                one
-            } else {
-                '-'
-            }
-        };
-        let value: String = value.chars().map(plain).collect();
-        (!value.is_empty()).then_some(value)
-    };
-    let id = value("IMAGE_ID").or_else(|| value("ID"));
-    let version = value("IMAGE_VERSION").or_else(|| value("VERSION_ID"));
-    (
-        id.unwrap_or_else(|| "linux".into()),
-        version.unwrap_or_else(|| "0".into()),
-    )
-}
-
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// Reads files of an image.
+#[derive(Clone, Copy)]
 struct Source<'a> {
     image: &'a Image,
     outline: &'a Outline,
+    /// Where those are read that the image has not.
+    second: Option<&'a Source<'a>>,
 }
 
-impl Source<'_> {
-    /// The release of the image's only kernel.
-    fn release(&self) -> Result<String> {
+impl<'a> Source<'a> {
+    fn new(image: &'a Image, outline: &'a Outline) -> Self {
+        Self {
+            image,
+            outline,
+            second: None,
+        }
+    }
+
+    /// Whether both images are for the same machines.
+    fn fits(&self) -> Result<()> {
+        let Some(second) = self.second else {
+            return Ok(());
+        };
+        let [one, other] = [self, second].map(|one| one.image.config.architecture().to_string());
+        match one == other {
+            true => Ok(()),
+            false => {
+                let message = format!(
+                    "`{}` is for {other}, and the image for {one}",
+                    second.name()
+                );
+                Err(Error::new(Kind::Usage, message)
+                    .hint("name an image of that architecture with `--initrd-from`"))
+            }
+        }
+    }
+
+    fn name(&self) -> &str {
+        &self.image.reference
+    }
+
+    /// The releases of the image's kernels.
+    fn releases(&self) -> Vec<String> {
         let entries = self.outline.tree.entries.iter();
         let folders = entries.filter(|(path, entry)| {
             entry.node == Node::Directory
@@ -222,16 +261,31 @@ impl Source<'_> {
                     .parent()
                     .is_some_and(|folder| folder.as_bytes() == MODULES.as_bytes())
         });
-        let releases: Vec<String> = folders
+        folders
             .map(|(path, _)| String::from_utf8_lossy(path.name()).into_owned())
-            .collect();
-        match &releases[..] {
-            [one] => Ok(one.clone()),
-            [] => Err(lacks(
+            .collect()
+    }
+
+    /// The release of the image's only kernel.
+    fn release(&self) -> Result<String> {
+        let releases = self.releases();
+        match (&releases[..], self.second) {
+            ([one], _) => Ok(one.clone()),
+            ([], Some(second)) => {
+                let message = format!(
+                    "the image has no kernel modules, so the kernel of `{}` cannot run it",
+                    second.name()
+                );
+                Err(Error::new(Kind::Usage, message).hint(
+                    "a node loads modules while it runs: containerd's overlays, bridges and \
+                     netfilter; put the modules of that kernel into the image",
+                ))
+            }
+            ([], None) => Err(lacks(
                 "a kernel",
                 "linux-image-amd64 or linux-image-cloud-amd64",
             )),
-            several => {
+            (several, _) => {
                 let message = format!("the image has several kernels: {}", several.join(", "));
                 Err(Error::new(Kind::Usage, message).hint("leave one of them in the image"))
             }
@@ -245,13 +299,27 @@ impl Source<'_> {
         ];
         let found = places.into_iter().find(|path| self.has(path));
         found.ok_or_else(|| {
+            if let Some(second) = self.second {
+                let other = match &second.releases()[..] {
+                    [] => "no kernel".to_owned(),
+                    all => format!("the kernel {}", all.join(", ")),
+                };
+                let message = format!(
+                    "the image has modules for the kernel {release} and not the kernel, and \
+                     `{}` has {other}",
+                    second.name()
+                );
+                return Error::new(Kind::Usage, message)
+                    .hint("modules and kernel must be of the same release");
+            }
             let what = format!("the kernel of its modules, {release},");
             lacks(&what, &format!("linux-image-{release}"))
         })
     }
 
     fn has(&self, path: &str) -> bool {
-        self.outline.tree.file(&TreePath::from(path)).is_some()
+        let own = self.outline.tree.file(&TreePath::from(path)).is_some();
+        own || self.second.is_some_and(|second| second.has(path))
     }
 
     fn must(&self, path: &str, package: &str) -> Result<()> {
@@ -292,8 +360,10 @@ impl Source<'_> {
     fn read(&self, paths: &[&str]) -> Result<BTreeMap<String, Vec<u8>>> {
         let mut names: BTreeMap<TreePath, Vec<&str>> = BTreeMap::new();
         let mut files = BTreeMap::new();
+        let mut elsewhere = Vec::new();
         for &path in paths {
             let Some((file, entry)) = self.outline.tree.file(&TreePath::from(path)) else {
+                elsewhere.push(path);
                 continue;
             };
             if !matches!(entry.node, Node::File { size, .. } if size <= LARGEST) {
@@ -317,7 +387,11 @@ impl Source<'_> {
             }
             Ok(())
         })?;
-        Ok(found.into_inner().unwrap_or_else(PoisonError::into_inner))
+        let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(second) = self.second.filter(|_| !elsewhere.is_empty()) {
+            found.extend(second.read(&elsewhere)?);
+        }
+        Ok(found)
     }
 }
 
@@ -339,8 +413,10 @@ mod tests {
             initrd: Vec::new(),
             command_line: String::new(),
             os_release: Vec::new(),
-            name: ("node".into(), "7".into()),
+            name: Name::of("IMAGE_ID=node"),
+            tools: Tools::default(),
             efi: None,
+            taken: Vec::new(),
         };
         let message = "the image has nothing that firmware starts";
         assert_eq!(parts.uki("").unwrap_err().message(), message);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::args::{Boot, BootWay};
 use super::registry::{self, Needs};
 use super::{Context, Outcome, print};
-use crate::boot::{Options, Proof, Way, json, prove};
+use crate::boot::{Options, Proof, Way, identity, json, prove};
 use crate::error::{Context as _, Result};
 
 pub(super) fn run(context: &Context, arguments: &Boot) -> Result<Outcome> {
@@ -19,6 +19,7 @@ pub(super) fn run(context: &Context, arguments: &Boot) -> Result<Outcome> {
         boots: arguments.boots,
         deadline: Duration::from_secs(arguments.deadline),
         damage: arguments.damage,
+        credentials: identity::read(&arguments.credentials)?,
         init: arguments.init.as_deref(),
         threads: context.threads(),
     };

@@ -27,8 +27,15 @@ pub(super) fn run(context: &Context, arguments: &Export) -> Result<Outcome> {
         ExportFormat::Qcow2 => Format::Qcow2,
         ExportFormat::Vhd => Format::Vhd,
         ExportFormat::Gce => Format::Gce,
+        ExportFormat::Sysupdate => Format::Sysupdate,
     });
     let machine = &arguments.machine;
+    let second = machine.initrd_from.as_deref().map(|second| {
+        let architecture = image.config.architecture().to_string();
+        let arch = arguments.arch.as_deref().unwrap_or(&architecture);
+        registry::open(context, second, Some(arch), &arguments.registry, Needs::All)
+    });
+    let second = second.transpose()?;
     let options = Options {
         formats: formats.collect(),
         sizes: Wanted {
@@ -39,6 +46,7 @@ pub(super) fn run(context: &Context, arguments: &Export) -> Result<Outcome> {
         signer: signer(machine),
         command_line: machine.command_line.as_deref(),
         init: machine.init.as_deref(),
+        initrd_from: second.as_ref(),
         threads: context.threads(),
     };
     let made = export(&image, &options, &arguments.output, &context.report)?;
@@ -56,11 +64,7 @@ pub(super) fn run(context: &Context, arguments: &Export) -> Result<Outcome> {
     let mut table = Table::new(&["FILE", ">SIZE", "DIGEST"]);
     for file in &made.files {
         table.row([
-            arguments
-                .output
-                .join(file.format.file())
-                .display()
-                .to_string(),
+            arguments.output.join(&file.name).display().to_string(),
             human_bytes(file.size),
             file.digest.to_string(),
         ]);

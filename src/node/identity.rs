@@ -14,6 +14,7 @@ use super::components::Components;
 use super::draft::Draft;
 use super::pairs;
 use crate::error::Result;
+use crate::profile::file::File;
 
 /// Each with its file: `KIND PATH MODE`, as tmpfiles.d(5) has it.
 const FILES: [(&str, &str); 5] = [
@@ -69,7 +70,8 @@ pub(super) fn configure(draft: &mut Draft<'_>, components: &Components) -> Resul
     }
     if pairs::minor(draft, components)?.is_some() {
         files(draft, takes);
-        if draft.node(KUBEADM).is_some() {
+        let of_profile = |file: &File| file.path.as_str().strip_prefix('/') == Some(KUBEADM);
+        if draft.node(KUBEADM).is_some() || draft.profile.files.iter().any(of_profile) {
             join(draft, takes);
         }
     }

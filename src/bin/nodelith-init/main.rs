@@ -14,6 +14,7 @@
 mod copy;
 mod credentials;
 mod devices;
+mod grow;
 mod handover;
 mod keep;
 mod lay;
@@ -21,6 +22,7 @@ mod modules;
 mod plumbing;
 mod repart;
 mod units;
+mod update;
 mod verity;
 
 use std::error::Error;
@@ -157,10 +159,13 @@ fn roots_of_disk(modules: &mut Modules, hash: &str) -> Result<()> {
         None => devices::by_label(VAR_LABEL)?,
     };
     if found.is_none() {
-        repart::run(&disk)?;
+        repart::run(&disk, "/var is in memory")?;
         found = var(&disk.again()?);
+    } else if grow::has_room(&disk, disk.size()?) {
+        repart::run(&disk, "/var does not grow with its disk")?;
     }
-    mount_var(found)
+    mount_var(found)?;
+    update::write(&disk)
 }
 
 /// Mounts the root image of a disk of its own, and `/var`.
@@ -181,7 +186,9 @@ fn mount_var(device: Option<String>) -> Result<()> {
     match device {
         Some(device) => {
             repart::check(&device)?;
-            mount(&device, &var, "ext4", MountFlags::empty(), "")
+            mount(&device, &var, "ext4", MountFlags::empty(), "")?;
+            grow::file_system(&device, &var);
+            Ok(())
         }
         None => mount(
             "var",

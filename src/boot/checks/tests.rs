@@ -34,6 +34,7 @@ Startup finished in 3.4s (kernel) + 14.5s (userspace) = 17.9s
 /tmp yes
 /run yes
 /opt/cni/bin yes
+/root yes
 /etc/kubernetes yes
 /etc/cni/net.d yes
 /var/lib/dpkg no
@@ -130,13 +131,14 @@ fn good() -> String {
 
 /// A boot in which the guest said this.
 fn boot(said: &str) -> Boot {
-    Boot::read(Outcome {
+    let outcome = Outcome {
         results: said.to_owned(),
         console: "[  OK  ] Unmounted /var\n".to_owned(),
         ended: true,
         seconds: 60.0,
         qemu: String::new(),
-    })
+    };
+    Boot::read(outcome, &Credentials::new())
 }
 
 /// The checks that fail, with what they say.

@@ -96,7 +96,7 @@ const PROGRAMS: [&str; 6] = [
 ];
 
 /// Files whose text rules read, wherever else their folder is not named below.
-const TEXTS: [&str; 20] = [
+const TEXTS: [&str; 21] = [
     "etc/crictl.yaml",
     "etc/default/docker",
     "etc/default/kubelet",
@@ -107,6 +107,7 @@ const TEXTS: [&str; 20] = [
     "etc/os-release",
     "etc/passwd",
     "etc/resolv.conf",
+    "etc/security/limits.conf",
     "etc/sysconfig/docker",
     "etc/sysconfig/kubelet",
     "etc/sysctl.conf",
@@ -120,7 +121,7 @@ const TEXTS: [&str; 20] = [
 ];
 
 /// Folders of which all that is small is read.
-const FOLDERS: [&str; 28] = [
+const FOLDERS: [&str; 29] = [
     "boot/loader/entries",
     "etc/cmdline.d",
     "etc/cni",
@@ -136,6 +137,7 @@ const FOLDERS: [&str; 28] = [
     "etc/sysctl.d",
     "etc/systemd/system",
     "etc/tmpfiles.d",
+    "nodelith",
     "usr/lib/bootc/kargs.d",
     "usr/lib/containerd",
     "usr/lib/kubernetes",

@@ -24,6 +24,9 @@ pub struct Boot {
     /// Change one byte of the root on the disk first: it must not boot then
     #[arg(long)]
     pub damage: bool,
+    /// A systemd credential that the machine is given by its firmware: `NAME=VALUE`, or `NAME=@FILE`
+    #[arg(long = "credential", value_name = "NAME=VALUE")]
+    pub credentials: Vec<String>,
     /// File for the results as JSON
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,

@@ -51,6 +51,9 @@ pub struct Machine {
     /// The initrd's program, `nodelith-init` of the image's architecture [default: beside this program]
     #[arg(long, value_name = "FILE")]
     pub init: Option<PathBuf>,
+    /// A second image, for the kernel and what starts it where the first lacks them
+    #[arg(long, value_name = "IMAGE")]
+    pub initrd_from: Option<String>,
     /// Private key for Secure Boot, in PEM (needs `sbsign`)
     #[arg(long, value_name = "FILE", requires = "sign_certificate")]
     pub sign_key: Option<PathBuf>,
@@ -103,12 +106,14 @@ pub enum ExportFormat {
     Vhd,
     /// The same for Google Cloud: disk.tar.gz
     Gce,
+    /// What systemd-sysupdate updates disks with: root, hashes, kernel, SHA256SUMS
+    Sysupdate,
 }
 
 /// Arguments of `same-root`.
 #[derive(Debug, Args)]
 pub struct SameRoot {
-    /// Images (as for `show`) and files with a root image
+    /// Images (as for `show`), root images, disks (raw, qcow2, vhd), and folders of exports
     #[arg(value_name = "IMAGE", required = true)]
     pub images: Vec<String>,
     /// Architecture, where images have several
