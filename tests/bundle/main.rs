@@ -23,5 +23,6 @@ mod judge;
 mod large;
 mod memory;
 mod same_root;
+mod second;
 mod uki;
 mod verity;

@@ -15,9 +15,9 @@ use crate::common::{json, output, refused, run};
 use crate::images::{export, ours};
 use crate::sample;
 
-const RELEASE: &str = "6.1.0-test";
-const STUB: &str = "usr/lib/systemd/boot/efi/linuxx64.efi.stub";
-const LOADER: &str = "usr/lib/systemd/boot/efi/systemd-bootx64.efi";
+pub const RELEASE: &str = "6.1.0-test";
+pub const STUB: &str = "usr/lib/systemd/boot/efi/linuxx64.efi.stub";
+pub const LOADER: &str = "usr/lib/systemd/boot/efi/systemd-bootx64.efi";
 
 /// A small PE program with room for more sections, made by the machine's own tools.
 fn program(folder: &Path, name: &str) -> Vec<u8> {
@@ -42,7 +42,7 @@ fn program(folder: &Path, name: &str) -> Vec<u8> {
 }
 
 /// The sample's tree with what a machine boots.
-fn bootable(folder: &Path) -> Tree {
+pub fn bootable(folder: &Path) -> Tree {
     let mut tree = sample::tree();
     let modules = format!("usr/lib/modules/{RELEASE}");
     let mut add = |path: &str, bytes: Vec<u8>| {
@@ -106,7 +106,7 @@ impl Scene {
 }
 
 /// The contents of a section.
-fn section(file: &Path, name: &str) -> Vec<u8> {
+pub fn section(file: &Path, name: &str) -> Vec<u8> {
     let to = file.with_extension("section");
     run(Command::new("objcopy")
         .args(["-O", "binary", "--only-section", name])
@@ -266,7 +266,7 @@ fn signatures() {
 }
 
 /// Takes away what begins so.
-fn without(path: &'static str) -> impl FnOnce(&mut Tree) {
+pub fn without(path: &'static str) -> impl FnOnce(&mut Tree) {
     move |tree| {
         let gone = |name: &TreePath| name.as_bytes().starts_with(path.as_bytes());
         tree.entries.retain(|name, _| !gone(name));
