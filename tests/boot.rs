@@ -104,6 +104,47 @@ fn quickstart_from_a_disk() {
     assert_eq!(document["passed"], true);
 }
 
+/// The network card's own iPXE from a server of ours; the root by HTTP, or as an initrd.
+fn boots_over_a_network(way: &str, boots: &str) {
+    let folder = folder(way);
+    let image = build(&folder, &profile("quickstart"));
+    let arguments = ["--way", way, "--deadline", "900", "--boots", boots];
+    let (output, document) = boot(&folder, &image, &arguments);
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(document["passed"], true);
+}
+
+#[test]
+fn quickstart_over_a_network() {
+    if root("booting over a network") {
+        boots_over_a_network("ipxe", "1");
+    }
+}
+
+#[test]
+fn quickstart_over_a_network_with_the_root_as_an_initrd() {
+    if root("the root as an initrd") && all("the root as an initrd") {
+        boots_over_a_network("ipxe-initrd", "2");
+    }
+}
+
+#[test]
+fn a_root_with_another_digest_stops_the_boot() {
+    if !root("booting a damaged root") || !all("booting a damaged root") {
+        return;
+    }
+    for way in ["ipxe", "ipxe-initrd"] {
+        let folder = folder(&format!("{way}-damaged"));
+        let image = build(&folder, &profile("quickstart"));
+        let arguments = ["--way", way, "--damage", "--boots", "1"];
+        let (output, document) = boot(&folder, &image, &arguments);
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        let console = document["images"][0]["console"].as_str().unwrap();
+        let said = "is not the root that was asked for: its SHA-256 is ";
+        assert!(console.contains(said), "{console}");
+    }
+}
+
 #[test]
 fn a_byte_of_the_root_that_was_changed_stops_the_boot() {
     if !root("booting a damaged disk") || !all("booting a damaged disk") {

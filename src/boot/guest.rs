@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 
 use super::identity::{Credentials, firmware_string};
 use super::qemu::path_option;
-use super::subject::Subject;
 use crate::bundle::initrd::cpio::Archive;
 use crate::error::{Context, Result};
 
@@ -20,16 +19,17 @@ pub const PORT: &str = "nodelith.test";
 pub const TEST_DISK: &str = "nodelith-test";
 
 const UNIT: &str = "nodelith-test.service";
-const SCRIPT: &str = include_str!("guest.sh");
+/// The script of the proof.
+pub const SCRIPT: &str = include_str!("guest.sh");
 
 /// The first systemd that takes units as credentials (`systemd.extra-unit.*`).
-const UNITS_AS_CREDENTIALS: u32 = 256;
+pub const UNITS_AS_CREDENTIALS: u32 = 256;
 
 /// The test, prepared for one image.
 pub struct Test {
     /// The disk with the script.
     pub disk: PathBuf,
-    /// The kernel's command line.
+    /// What the test wants on the kernel's command line.
     pub command_line: String,
     /// Further arguments for QEMU.
     pub qemu: Vec<OsString>,
@@ -38,24 +38,25 @@ pub struct Test {
 }
 
 impl Test {
-    /// Prepares what an image needs, and hands it what it is given.
-    pub fn make(subject: &Subject<'_>, given: &Credentials, folder: &Path) -> Result<Self> {
+    /// Prepares what an image with a systemd of this major version needs to run a script.
+    pub fn make(systemd: u32, script: &str, folder: &Path) -> Result<Self> {
         let disk = folder.join("test.disk");
-        fs::write(&disk, script_disk()).io("writing", &disk)?;
+        fs::write(&disk, script_disk(script)).io("writing", &disk)?;
         let mut test = Self {
             disk,
             // The last console is the one that init writes to. The kernel measures a timer
             // that an emulator on a busy machine does not keep.
             command_line: format!(
-                "{} console=ttyS0 no_timer_check panic=-1 systemd.wants={UNIT} systemd.show_status=1",
-                subject.parts.command_line
+                "console=ttyS0 no_timer_check panic=-1 systemd.wants={UNIT} systemd.show_status=1"
             ),
             qemu: Vec::new(),
             appended: Vec::new(),
         };
-        let mut given = given.clone();
-        if subject.systemd >= UNITS_AS_CREDENTIALS {
-            given.insert(format!("systemd.extra-unit.{UNIT}"), unit().into());
+        if systemd >= UNITS_AS_CREDENTIALS {
+            let credential = folder.join("credential");
+            let text = firmware_string(&format!("systemd.extra-unit.{UNIT}"), unit().as_bytes());
+            fs::write(&credential, text).io("writing", &credential)?;
+            test.qemu = vec!["-smbios".into(), path_option("type=11,path=", &credential)];
         } else {
             let mut archive = Archive::default();
             archive.file(
@@ -65,19 +66,24 @@ impl Test {
             );
             test.appended = archive.finish();
         }
+        Ok(test)
+    }
+
+    /// Hands the machine what it is given.
+    pub fn give(&mut self, given: &Credentials, folder: &Path) -> Result<()> {
         for (number, (name, value)) in given.iter().enumerate() {
             let file = folder.join(format!("credential-{number}"));
             fs::write(&file, firmware_string(name, value)).io("writing", &file)?;
             let option = path_option("type=11,path=", &file);
-            test.qemu.extend(["-smbios".into(), option]);
+            self.qemu.extend(["-smbios".into(), option]);
         }
-        Ok(test)
+        Ok(())
     }
 }
 
 /// The script with a size that disks can have; a shell passes over the empty lines.
-fn script_disk() -> Vec<u8> {
-    let mut bytes = SCRIPT.as_bytes().to_vec();
+fn script_disk(script: &str) -> Vec<u8> {
+    let mut bytes = script.as_bytes().to_vec();
     bytes.resize(bytes.len().next_multiple_of(1 << 12), b'\n');
     bytes
 }

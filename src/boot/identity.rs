@@ -150,7 +150,9 @@ mod tests {
                 results,
                 ..Outcome::default()
             };
-            identity(&Boot::read(outcome, given))
+            let mut boot = Boot::read(outcome);
+            boot.given.clone_from(given);
+            identity(&boot)
         };
         let taken = judged(&good, &given).unwrap();
         let wanted = "/etc/kubernetes/bootstrap-kubelet.conf, joined, host name";

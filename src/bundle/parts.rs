@@ -32,6 +32,8 @@ pub struct Parts {
     pub kernel: Vec<u8>,
     /// The initrd.
     pub initrd: Vec<u8>,
+    /// The initrd with drivers of network cards, if it was wanted.
+    pub network_initrd: Option<Vec<u8>>,
     /// What the image, and whoever exports it, wants on the kernel's command line.
     pub command_line: String,
     /// Its os-release.
@@ -68,11 +70,25 @@ pub struct Efi {
     pub machine: &'static str,
 }
 
+/// How much something is needed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Need {
+    /// Not at all.
+    #[default]
+    No,
+    /// Only where the image has it.
+    IfThere,
+    /// An image without it is refused.
+    Must,
+}
+
 /// What is wanted.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wanted<'a> {
     /// [`Parts::efi`].
-    pub efi: bool,
+    pub efi: Need,
+    /// Whether [`Parts::network_initrd`] is.
+    pub network: bool,
     /// The program of the initrd, if it is not the one beside the running program.
     pub init: Option<&'a Path>,
     /// What is added to the command line.
@@ -106,20 +122,11 @@ impl Parts {
         let folder = format!("{MODULES}/{release}");
         let in_folder = |name: &str| format!("{folder}/modules.{name}");
         let lists = ["dep", "softdep", "alias", "builtin"].map(in_folder);
-        let efi = if wanted.efi {
-            Some(efi_names(&architecture)?)
-        } else {
-            None
-        };
+        let efi = source.efi(&architecture, wanted.efi)?;
         let mut paths: Vec<&str> = lists.iter().map(|path| &**path).collect();
         paths.push(&kernel);
         if let Some((stub, loader, _)) = &efi {
-            // A program without one is not in systemd-boot's list.
-            own.must(OS_RELEASE, "base-files")?;
-            for path in [stub, loader] {
-                source.must(path, "systemd-boot-efi")?;
-                paths.push(path);
-            }
+            paths.extend([&**stub, &**loader]);
         }
         source.must(&lists[0], "kmod, whose depmod makes it")?;
         let mut found = source.read(&paths)?;
@@ -128,26 +135,27 @@ impl Parts {
         taken.retain(|path| source.has(&path[1..]) && !own.has(&path[1..]));
         let mut take = |path: &str| found.remove(path).unwrap_or_default();
         let texts = lists.each_ref().map(|path| text(&take(path)));
-        let chosen = choose(&Texts {
+        let texts = Texts {
             dependencies: &texts[0],
             soft: &texts[1],
             aliases: &texts[2],
             builtin: &texts[3],
-        })?;
+        };
+        let chosen = choose(&texts, false)?;
+        let with_network = wanted.network.then(|| choose(&texts, true)).transpose()?;
         let os_release = take(OS_RELEASE);
         let about = text(&os_release);
-        let initrd = initrd::make(
-            &init,
-            &chosen,
-            &source.modules(&folder, &chosen.files)?,
-            &about,
-        )?;
+        // With a network there are all that there are without, and more.
+        let files = &with_network.as_ref().unwrap_or(&chosen).files;
+        let modules = source.modules(&folder, files)?;
+        let make = |chosen| initrd::make(&init, chosen, &modules, &about);
         let words = text(&take(COMMAND_LINE));
         let words = [words.trim(), wanted.command_line.unwrap_or_default().trim()];
         let words: Vec<&str> = words.into_iter().filter(|part| !part.is_empty()).collect();
         Ok(Self {
             kernel: take(&kernel),
-            initrd,
+            initrd: make(&chosen)?,
+            network_initrd: with_network.as_ref().map(make).transpose()?,
             tools: Tools {
                 repart: own.has(REPART),
                 bless: own.has(BLESS),
@@ -180,12 +188,20 @@ impl Parts {
     /// # Errors
     /// When the image's stub is none, or [`Parts::efi`] was not wanted.
     pub fn uki(&self, more: &str) -> Result<Vec<u8>> {
+        self.uki_of(&self.initrd, more)
+    }
+
+    /// The same with one of the initrds.
+    ///
+    /// # Errors
+    /// As for [`Parts::uki`].
+    pub fn uki_of(&self, initrd: &[u8], more: &str) -> Result<Vec<u8>> {
         let command_line = format!("{} {more}", self.command_line);
         let efi = self.efi()?;
         uki::make(&uki::Parts {
             stub: &efi.stub,
             kernel: &self.kernel,
-            initrd: &self.initrd,
+            initrd,
             command_line: command_line.trim(),
             os_release: &self.os_release,
             release: &self.release,
@@ -194,7 +210,9 @@ impl Parts {
 }
 
 /// Stub, loader, and the architecture as firmware names it.
-fn efi_names(architecture: &str) -> Result<(String, String, &'static str)> {
+type EfiNames = (String, String, &'static str);
+
+fn efi_names(architecture: &str) -> Result<EfiNames> {
     let machine = match architecture {
         "amd64" => "x64",
         "arm64" => "aa64",
@@ -317,9 +335,42 @@ impl<'a> Source<'a> {
         })
     }
 
+    /// Where what firmware starts is.
+    fn efi(&self, architecture: &str, need: Need) -> Result<Option<EfiNames>> {
+        let names = match need {
+            Need::No => return Ok(None),
+            Need::Must => efi_names(architecture)?,
+            Need::IfThere => {
+                let names = efi_names(architecture).ok();
+                let there = |(stub, loader, _): &EfiNames| {
+                    [&**stub, &**loader].iter().all(|path| self.has(path))
+                        && self.has_itself(OS_RELEASE)
+                };
+                return Ok(names.filter(there));
+            }
+        };
+        // A program without one is not in systemd-boot's list.
+        self.must_itself(OS_RELEASE, "base-files")?;
+        for path in [&names.0, &names.1] {
+            self.must(path, "systemd-boot-efi")?;
+        }
+        Ok(Some(names))
+    }
+
     fn has(&self, path: &str) -> bool {
-        let own = self.outline.tree.file(&TreePath::from(path)).is_some();
-        own || self.second.is_some_and(|second| second.has(path))
+        self.has_itself(path) || self.second.is_some_and(|second| second.has(path))
+    }
+
+    /// Whether the first image has it.
+    fn has_itself(&self, path: &str) -> bool {
+        self.outline.tree.file(&TreePath::from(path)).is_some()
+    }
+
+    fn must_itself(&self, path: &str, package: &str) -> Result<()> {
+        match self.has_itself(path) {
+            true => Ok(()),
+            false => Err(lacks(&format!("`/{path}`"), package)),
+        }
     }
 
     fn must(&self, path: &str, package: &str) -> Result<()> {
@@ -334,7 +385,7 @@ impl<'a> Source<'a> {
         &self,
         folder: &str,
         files: &BTreeMap<String, String>,
-    ) -> Result<Vec<(String, Vec<u8>)>> {
+    ) -> Result<BTreeMap<String, Vec<u8>>> {
         let paths: Vec<String> = files
             .values()
             .map(|file| format!("{folder}/{file}"))
@@ -411,6 +462,7 @@ mod tests {
             release: "6.1.0".into(),
             kernel: Vec::new(),
             initrd: Vec::new(),
+            network_initrd: None,
             command_line: String::new(),
             os_release: Vec::new(),
             name: Name::of("IMAGE_ID=node"),

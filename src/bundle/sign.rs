@@ -1,96 +1,101 @@
-//! Signatures for UEFI Secure Boot, made by `sbsign` or by a command of one's own.
+//! Signatures for UEFI Secure Boot, made with a key or by a command of one's own.
+
+mod authenticode;
+mod key;
+mod pe;
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crate::error::{Context, Error, Kind, Result};
+use key::Key;
 
 /// Who signs what firmware starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Signer {
-    /// `sbsign`, with a key and a certificate in PEM.
+    /// A key and its certificate, both files in PEM: PKCS#8 or PKCS#1, not encrypted.
     Key {
         /// The private key.
         key: PathBuf,
-        /// Its certificate.
+        /// Its certificate, and those that it is signed by, if they are to be carried.
         certificate: PathBuf,
     },
     /// A shell command; `$1` is the file to be signed, `$2` where the signed one goes.
     Command(String),
 }
 
-const PROGRAM: &str = "sbsign";
-
 impl Signer {
-    /// Makes sure that there is what signing needs.
+    /// Reads what signing needs.
     ///
     /// # Errors
-    /// [`Kind::Usage`] when something is not there.
-    pub fn check(&self) -> Result<()> {
-        let Self::Key { key, certificate } = self else {
-            return Ok(());
-        };
-        for path in [key, certificate] {
-            fs::File::open(path).io("opening", path)?;
-        }
-        let found = Command::new(PROGRAM)
-            .arg("--version")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        match found {
-            Ok(_) => Ok(()),
-            Err(_) => Err(Error::new(
-                Kind::Usage,
-                format!("signing with a key needs `{PROGRAM}`, which is not there"),
-            )
-            .hint("install sbsigntool, or name a program of your own with `--sign-command`")),
+    /// When a file cannot be read, or key and certificate are not what they should be or
+    /// do not belong together.
+    pub fn open(&self) -> Result<Signing> {
+        Ok(Signing(match self {
+            Self::Key { key, certificate } => With::Key(Key::read(key, certificate)?),
+            Self::Command(text) => With::Command(text.clone()),
+        }))
+    }
+}
+
+/// A [`Signer`] that has all that it needs.
+#[derive(Debug)]
+pub struct Signing(With);
+
+#[derive(Debug)]
+enum With {
+    Key(Key),
+    Command(String),
+}
+
+impl Signing {
+    /// Signs a PE file. With a key the same file becomes the same bytes every time.
+    ///
+    /// # Errors
+    /// When it is no PE file that can be signed; or the command fails, or writes no
+    /// PE file that is longer.
+    pub fn sign(&self, bytes: &[u8]) -> Result<Vec<u8>> {
+        match &self.0 {
+            With::Key(key) => authenticode::sign(bytes, key),
+            With::Command(text) => by_command(text, bytes),
         }
     }
 
-    /// Signs a PE file.
+    /// A file as long as the signed one will be, as far as that can be told: a command is
+    /// not asked, for someone may have to be at hand for it.
     ///
     /// # Errors
-    /// When the program fails, or what it writes is not a PE file that is longer.
-    pub fn sign(&self, bytes: &[u8]) -> Result<Vec<u8>> {
-        let folder = tempfile::tempdir().io("making a folder in", std::env::temp_dir())?;
-        let (from, to) = (
-            folder.path().join("plain.efi"),
-            folder.path().join("signed.efi"),
-        );
-        fs::write(&from, bytes).io("writing", &from)?;
-        let mut command = match self {
-            Self::Key { key, certificate } => {
-                let mut command = Command::new(PROGRAM);
-                command.arg("--key").arg(key).arg("--cert").arg(certificate);
-                command.arg("--output").arg(&to).arg(&from);
-                command
-            }
-            Self::Command(text) => {
-                let mut command = Command::new("sh");
-                command.args(["-c", text, "sign"]).arg(&from).arg(&to);
-                command
-            }
-        };
-        let output = command.stdin(Stdio::null()).output();
-        let name = match self {
-            Self::Key { .. } => PROGRAM,
-            Self::Command(text) => text,
-        };
-        let output = output.io("running", name)?;
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            let last = said.lines().rfind(|line| !line.trim().is_empty());
-            let message = format!("`{name}` failed: {}", last.unwrap_or("it says nothing"));
-            return Err(Error::new(Kind::Usage, message));
+    /// As [`Signing::sign`].
+    pub fn rehearse(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
+        match &self.0 {
+            With::Key(key) => authenticode::sign(&bytes, key),
+            With::Command(_) => Ok(bytes),
         }
-        let signed = fs::read(&to).unwrap_or_default();
-        if !signed.starts_with(b"MZ") || signed.len() <= bytes.len() {
-            let message = format!("`{name}` has written no signed file");
-            return Err(Error::new(Kind::Usage, message)
-                .hint("a `--sign-command` takes the file `$1` and writes the signed one to `$2`"));
-        }
-        Ok(signed)
     }
+}
+
+fn by_command(text: &str, bytes: &[u8]) -> Result<Vec<u8>> {
+    let folder = tempfile::tempdir().io("making a folder in", std::env::temp_dir())?;
+    let (from, to) = (
+        folder.path().join("plain.efi"),
+        folder.path().join("signed.efi"),
+    );
+    fs::write(&from, bytes).io("writing", &from)?;
+    let mut command = Command::new("sh");
+    command.args(["-c", text, "sign"]).arg(&from).arg(&to);
+    let output = command.stdin(Stdio::null()).output().io("running", text)?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let last = said.lines().rfind(|line| !line.trim().is_empty());
+        let message = format!("`{text}` failed: {}", last.unwrap_or("it says nothing"));
+        return Err(Error::new(Kind::Usage, message));
+    }
+    let signed = fs::read(&to).unwrap_or_default();
+    if !signed.starts_with(b"MZ") || signed.len() <= bytes.len() {
+        let message = format!("`{text}` has written no signed file");
+        return Err(Error::new(Kind::Usage, message)
+            .hint("a `--sign-command` takes the file `$1` and writes the signed one to `$2`"));
+    }
+    Ok(signed)
 }

@@ -48,7 +48,7 @@ const DATA: u32 = 0x4000_0040;
 
 /// Where things are in a PE file, from the beginning of its COFF header or of its
 /// optional header (of the 64-bit form).
-mod at {
+pub(super) mod at {
     pub const SECTIONS: usize = 2;
     pub const OPTIONAL_SIZE: usize = 16;
     pub const OPTIONAL: usize = 20;
@@ -59,7 +59,10 @@ mod at {
     pub const IMAGE_SIZE: usize = 56;
     pub const HEADERS_SIZE: usize = 60;
     pub const CHECKSUM: usize = 64;
+    pub const DIRECTORIES: usize = 108;
     pub const CERTIFICATES: usize = 144;
+    /// Which of the directories that is, from 0.
+    pub const CERTIFICATES_NUMBER: usize = 4;
 }
 
 /// A file's alignment is at most this many bytes ("Optional Header Windows-Specific
@@ -67,7 +70,7 @@ mod at {
 const MOST_ALIGNED: u32 = 1 << 16;
 
 /// `PE32+`.
-const MAGIC: u16 = 0x20b;
+pub(super) const MAGIC: u16 = 0x20b;
 
 fn append(stub: &[u8], sections: &[(&str, &[u8])]) -> Result<Vec<u8>> {
     let mut file = Pe::open(stub).ok_or_else(|| {

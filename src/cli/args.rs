@@ -10,13 +10,17 @@ mod export;
 mod fleet;
 mod look;
 mod registry;
+mod render;
+mod serve;
 
-pub use boot::{Boot, BootWay};
+pub use boot::{Boot, BootAccelerator, BootFormat, BootWay};
 pub use ci::{Cache, Matrix, MatrixFormat};
 pub use export::{Export, ExportFormat, Machine, SameRoot};
 pub use fleet::{Fleet, FleetPlan, FleetStatus};
 pub use look::{Check, CheckFiles, CheckFormat, Diff, FailOn, Import, Show};
 pub use registry::{Access, Format, Pull, Push, Registry};
+pub use render::Render;
+pub use serve::{Serve, ServeLog};
 
 /// Turns a short profile into an immutable Kubernetes node image.
 #[derive(Debug, Parser)]
@@ -81,8 +85,12 @@ pub enum Verb {
     Export(Export),
     /// Say whether images and root images have the same root
     SameRoot(SameRoot),
+    /// Serve what machines boot over a network, in labs and tests
+    Serve(Serve),
     /// Boot images in QEMU, and say whether they are nodes that run pods
     Boot(Boot),
+    /// Render what provisions machines with an image, from templates
+    Render(Render),
     /// Push an image to registries
     Push(Push),
     /// Pull an image from a registry into an OCI image layout

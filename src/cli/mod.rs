@@ -19,7 +19,9 @@ mod nix_builder;
 mod pull;
 mod push;
 mod registry;
+mod render;
 mod same_root;
+mod serve;
 mod show;
 mod sources;
 mod store;
@@ -92,7 +94,9 @@ fn run(context: &Context, verb: Verb) -> Result<Outcome> {
         Verb::Diff(arguments) => diff::run(context, &arguments),
         Verb::Export(arguments) => export::run(context, &arguments),
         Verb::SameRoot(arguments) => same_root::run(context, &arguments),
+        Verb::Serve(arguments) => serve::run(context, &arguments),
         Verb::Boot(arguments) => boot::run(context, &arguments),
+        Verb::Render(arguments) => render::run(context, &arguments),
         Verb::Push(arguments) => push::run(context, &arguments),
         Verb::Pull(arguments) => pull::run(context, &arguments),
         Verb::Fleet(arguments) => fleet::run(context, &arguments),

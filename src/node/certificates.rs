@@ -60,7 +60,7 @@ pub(super) fn configure(draft: &mut Draft<'_>) -> Result<()> {
     }
     let mut links = hash_links(draft);
     for (name, certificate) in &added {
-        let pem = der::pem(certificate);
+        let pem = der::to_pem(certificate);
         draft.text(&format!("{LOCAL}/{name}.crt"), &pem);
         draft.link(
             &format!("{FOLDER}/{name}.pem"),

@@ -6,23 +6,16 @@
 //! UTF-8, ASCII letters become small, blanks are trimmed and folded, and the
 //! outermost header is left off. SHA-1 is here a name, not a protection.
 
+use crate::der::{INTEGER, OBJECT, SEQUENCE, SET, UTF8, element, encode, expect};
+use crate::pem;
+
 /// The certificates of a PEM text, as DER. An error says what is wrong.
 pub(super) fn certificates(text: &str) -> Result<Vec<Vec<u8>>, String> {
-    const BEGIN: &str = "-----BEGIN ";
     let mut found = Vec::new();
-    let mut rest = text;
-    while let Some(at) = rest.find(BEGIN) {
-        let (label, body) = rest[at + BEGIN.len()..]
-            .split_once("-----")
-            .ok_or("a PEM header is not closed")?;
-        let end = format!("-----END {label}-----");
-        let (body, after) = body
-            .split_once(&end)
-            .ok_or_else(|| format!("`{end}` is missing"))?;
-        rest = after;
+    for (label, body) in pem::sections(text)? {
         match label {
             "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" => {
-                let der = base64(body).ok_or("a certificate is not Base64")?;
+                let der = pem::base64(body).ok_or("a certificate is not Base64")?;
                 subject(&der).ok_or("a certificate is not well-formed")?;
                 found.push(der);
             }
@@ -39,7 +32,7 @@ pub(super) fn certificates(text: &str) -> Result<Vec<Vec<u8>>, String> {
 }
 
 /// A certificate in PEM form, 64 characters to the line.
-pub(super) fn pem(der: &[u8]) -> String {
+pub(super) fn to_pem(der: &[u8]) -> String {
     let body = to_base64(der);
     let mut text = "-----BEGIN CERTIFICATE-----\n".to_owned();
     let mut rest = &body[..];
@@ -70,75 +63,6 @@ pub(super) fn to_base64(bytes: &[u8]) -> String {
         }
     }
     body
-}
-
-fn base64(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut bits, mut count, mut padding) = (0_u32, 0, 0);
-    for byte in text.bytes().filter(|byte| !byte.is_ascii_whitespace()) {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            b'=' => {
-                padding += 1;
-                continue;
-            }
-            _ => return None,
-        };
-        if padding > 0 {
-            return None;
-        }
-        bits = bits << 6 | u32::from(value);
-        count += 1;
-        if count % 4 == 0 {
-            bytes.extend_from_slice(&bits.to_be_bytes()[1..]);
-            bits = 0;
-        }
-    }
-    match (count % 4, padding) {
-        (0, 0) => {}
-        (2, 2) => bytes.push((bits >> 4).to_be_bytes()[3]),
-        (3, 1) => bytes.extend_from_slice(&(bits >> 2).to_be_bytes()[2..]),
-        _ => return None,
-    }
-    Some(bytes)
-}
-
-/// One DER element: its tag, its content, and what follows it (X.690, 8.1).
-fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&tag, rest) = bytes.split_first()?;
-    if tag & 0x1f == 0x1f {
-        return None;
-    }
-    let (&first, mut rest) = rest.split_first()?;
-    let length = if first < 0x80 {
-        usize::from(first)
-    } else {
-        let count = usize::from(first & 0x7f);
-        if !(1..=4).contains(&count) || rest.len() < count {
-            return None;
-        }
-        let (digits, after) = rest.split_at(count);
-        rest = after;
-        digits.iter().try_fold(0_usize, |length, digit| {
-            length.checked_mul(256)?.checked_add(usize::from(*digit))
-        })?
-    };
-    (length <= rest.len()).then(|| (tag, &rest[..length], &rest[length..]))
-}
-
-const SEQUENCE: u8 = 0x30;
-const SET: u8 = 0x31;
-const INTEGER: u8 = 0x02;
-const OBJECT: u8 = 0x06;
-const UTF8: u8 = 0x0c;
-
-fn expect(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let (found, content, rest) = element(bytes)?;
-    (found == tag).then_some((content, rest))
 }
 
 /// The content of a certificate's subject (RFC 5280, 4.1).
@@ -220,22 +144,6 @@ fn fold(text: &str) -> String {
     let blank = |c: char| matches!(c, ' ' | '\t' | '\n' | '\u{b}' | '\u{c}' | '\r');
     let words: Vec<_> = text.split(blank).filter(|word| !word.is_empty()).collect();
     words.join(" ").to_ascii_lowercase()
-}
-
-fn encode(tag: u8, content: &[u8]) -> Vec<u8> {
-    let mut result = vec![tag];
-    let length = content.len().to_be_bytes();
-    let digits = &length[length.iter().take_while(|digit| **digit == 0).count()..];
-    match digits {
-        [] => result.push(0),
-        [one] if *one < 0x80 => result.push(*one),
-        digits => {
-            result.push(0x80 | u8::try_from(digits.len()).unwrap_or(0x7f));
-            result.extend_from_slice(digits);
-        }
-    }
-    result.extend_from_slice(content);
-    result
 }
 
 /// SHA-1 (FIPS 180-4, 6.1).
@@ -320,12 +228,9 @@ mod tests {
     fn base64_round_trips() {
         for length in 0..70 {
             let bytes: Vec<u8> = (0..length).collect();
-            let text = pem(&bytes);
+            let text = to_pem(&bytes);
             let body: String = text.lines().filter(|line| !line.starts_with('-')).collect();
-            assert_eq!(base64(&body).unwrap(), bytes);
-        }
-        for bad in ["A", "AA", "AA=", "AA==A", "A*==", "===="] {
-            assert_eq!(base64(bad), None, "{bad}");
+            assert_eq!(pem::base64(&body).unwrap(), bytes);
         }
     }
 
@@ -355,7 +260,7 @@ mod tests {
         #[test]
         fn no_bytes_make_it_panic(bytes: Vec<u8>) {
             let _ = subject_hash(&bytes);
-            let _ = certificates(&pem(&bytes));
+            let _ = certificates(&to_pem(&bytes));
         }
     }
 }

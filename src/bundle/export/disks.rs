@@ -2,14 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::{Format, Job, Options, hex, sysupdate};
+use super::{ExportedFile, Format, Job, Options, hex, pxe, sysupdate};
 use crate::bundle::disk::fat::{self, Files};
 use crate::bundle::disk::layout::{self, Disk, Sizes};
 use crate::bundle::disk::{gce, qcow2, raw, vhd};
 use crate::bundle::output::{Output, Target};
-use crate::bundle::parts::{self, Parts};
+use crate::bundle::parts::{self, Need, Parts};
 use crate::bundle::root::RootImage;
 use crate::bundle::same;
+use crate::bundle::sign::Signing;
 use crate::bundle::update::{TRIES, UKIS};
 use crate::bundle::verity::Hash;
 use crate::error::{Error, Kind, Result};
@@ -29,6 +30,7 @@ pub(super) struct Machine<'a> {
     parts: Parts,
     architecture: String,
     options: &'a Options<'a>,
+    signing: Option<Signing>,
 }
 
 impl<'a> Machine<'a> {
@@ -37,6 +39,7 @@ impl<'a> Machine<'a> {
         image: &Image,
         outline: &Outline,
         options: &'a Options<'a>,
+        signing: Option<Signing>,
         report: &Report,
     ) -> Result<Self> {
         let second = match options.initrd_from {
@@ -46,7 +49,11 @@ impl<'a> Machine<'a> {
         let task = report.task("initrd", None, Unit::Bytes);
         let wanted = parts::Wanted {
             from: second.as_ref().map(|(image, outline)| (*image, outline)),
-            efi: true,
+            efi: match is_efi(options) {
+                true => Need::Must,
+                false => Need::IfThere,
+            },
+            network: options.formats.contains(&Format::Pxe),
             init: options.init,
             command_line: options.command_line,
         };
@@ -68,15 +75,26 @@ impl<'a> Machine<'a> {
             parts,
             architecture,
             options,
+            signing,
         })
     }
 
     /// Whether all will fit, as far as can be told before there is a root hash.
     pub(super) fn check(&self, root: u64) -> Result<()> {
-        let uki = self.parts.uki(&command_line(&Hash::default()))?;
+        if self.options.formats.contains(&Format::Pxe) {
+            pxe::check(&self.parts.command_line)?;
+        }
+        if !is_efi(self.options) {
+            return Ok(());
+        }
+        let signed = |bytes| match &self.signing {
+            Some(signing) => signing.rehearse(bytes),
+            None => Ok(bytes),
+        };
+        let uki = signed(self.parts.uki(&command_line(&Hash::default()))?)?;
         if self.options.formats.iter().any(|format| format.is_disk()) {
             let sizes = self.sizes(root)?;
-            let esp = self.esp(uki, self.parts.efi()?.loader.clone())?;
+            let esp = self.esp(uki, signed(self.parts.efi()?.loader.clone())?)?;
             fat::pieces(sizes.esp, 0, [0; 4], &esp)?;
         }
         Ok(())
@@ -102,6 +120,17 @@ impl<'a> Machine<'a> {
         root: &RootImage,
     ) -> Result<Vec<(Format, Output)>> {
         let mut outputs = Vec::new();
+        if job.wanted(Format::Pxe) {
+            let files = pxe::files(&self.parts, file.measure()?, &|bytes| self.sign(bytes))?;
+            for (name, bytes) in files {
+                let output = job.named(Format::Pxe, name)?;
+                output.1.file().put(0, &bytes)?;
+                outputs.push(output);
+            }
+        }
+        if !is_efi(self.options) {
+            return Ok(outputs);
+        }
         let uki = self.sign(self.parts.uki(&command_line(&root.hashes.root()))?)?;
         if job.wanted(Format::Uki) {
             let output = job.file(Format::Uki)?;
@@ -151,23 +180,42 @@ impl<'a> Machine<'a> {
     }
 
     fn sign(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
-        match &self.options.signer {
-            Some(signer) => signer.sign(&bytes),
+        match &self.signing {
+            Some(signing) => signing.sign(&bytes),
             None => Ok(bytes),
         }
     }
 
     /// What the description says of it.
     pub(super) fn describe(&self, root_hash: &Hash) -> Value {
+        let own = &self.parts.command_line;
+        let words = is_efi(self.options).then(|| format!("{own} {}", command_line(root_hash)));
         json!({
             "kernel": self.parts.release,
-            "command-line": format!("{} {}", self.parts.command_line, command_line(root_hash)).trim(),
-            "signed": self.options.signer.is_some(),
+            "command-line": words.as_ref().map(|words| words.trim()),
+            "signed": self.signing.is_some(),
             "from": self.options.initrd_from.map(|image| {
                 json!({"image": image.manifest.digest, "paths": self.parts.taken})
             }),
         })
     }
+
+    /// What it says of what boots over a network.
+    pub(super) fn describe_pxe(&self, files: &[ExportedFile]) -> Option<Value> {
+        let root = files.iter().find(|file| file.format == Format::Erofs)?;
+        let initrd = self.parts.network_initrd.as_ref()?;
+        Some(pxe::describe(
+            &self.parts.command_line,
+            root,
+            initrd.len() as u64,
+        ))
+    }
+}
+
+/// Whether there is something that firmware starts with the root on a disk.
+fn is_efi(options: &Options<'_>) -> bool {
+    let mut formats = options.formats.iter();
+    formats.any(|format| format.boots() && *format != Format::Pxe)
 }
 
 /// What our initrd and the kernel are told beside the image's own words.

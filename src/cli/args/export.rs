@@ -54,10 +54,10 @@ pub struct Machine {
     /// A second image, for the kernel and what starts it where the first lacks them
     #[arg(long, value_name = "IMAGE")]
     pub initrd_from: Option<String>,
-    /// Private key for Secure Boot, in PEM (needs `sbsign`)
+    /// RSA key for Secure Boot, in PEM, not encrypted
     #[arg(long, value_name = "FILE", requires = "sign_certificate")]
     pub sign_key: Option<PathBuf>,
-    /// Its certificate, in PEM
+    /// Its certificate, in PEM, before those it is signed by
     #[arg(long, value_name = "FILE", requires = "sign_key")]
     pub sign_certificate: Option<PathBuf>,
     /// Shell command that signs the program `$1` and writes it to `$2`
@@ -98,6 +98,8 @@ pub enum ExportFormat {
     Squashfs,
     /// Kernel, initrd and command line in one program for firmware: node.efi
     Uki,
+    /// Files for machines that boot over a network: vmlinuz, initrd.img, root.erofs, boot.ipxe …
+    Pxe,
     /// A disk that boots by UEFI, its root by dm-verity: disk.raw
     Disk,
     /// The same for QEMU, compressed: disk.qcow2

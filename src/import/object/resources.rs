@@ -87,7 +87,12 @@ fn huge(work: &mut Work<'_>, found: &Found, name: &str, amount: Option<u128>) {
         (_, Some(0)) => work.same(found, "there are none"),
         ("hugepages-2Mi", Some(bytes)) if !work.draft.has(&path) => {
             let pages = i64::try_from(bytes / ONE / HUGE).unwrap_or(i64::MAX);
-            work.carried(found, &path, pages);
+            work.changed(
+                found,
+                &path,
+                pages,
+                "every machine of this image sets so much of its memory aside, large or small",
+            );
         }
         ("hugepages-2Mi", Some(_)) => work.same(found, "the sysctl says it"),
         _ => work.lost(

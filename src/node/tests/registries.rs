@@ -25,7 +25,7 @@ skip-verify = true
 ";
     // A certificate's outline: number, algorithm, issuer, validity, subject.
     let outline = [48, 13, 48, 11, 2, 1, 1, 48, 0, 48, 0, 48, 0, 48, 0];
-    let pem = der::pem(&outline);
+    let pem = der::to_pem(&outline);
     let root = [("package:containerd", "1.7.24~ds1")];
     let made = configured_beside(rest, &root, &[("ca.pem", pem.as_bytes())]).unwrap();
     let mut rest = made.clone();
