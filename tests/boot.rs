@@ -282,7 +282,7 @@ fn a_node_is_who_it_is_told_to_be() {
         }
     }
     assert_eq!(identity.count(), 2);
-    let root = fs::read(kept.join("0/export/root.erofs")).unwrap();
+    let root = fs::read(kept.join("0-kernel/export/root.erofs")).unwrap();
     assert!(memchr::memmem::find(&root, b"6d4b8e07").is_none());
 }
 
