@@ -258,3 +258,71 @@ fn what_is_wrong_is_said() {
     );
     assert!(found("shutdown").0, "{}", said(&output));
 }
+
+/// A node takes what it is given by its firmware, at the first boot and the second; and
+/// nothing of it is in the image.
+#[test]
+fn a_node_is_who_it_is_told_to_be() {
+    if !root("booting with credentials") || !all("booting with credentials") {
+        return;
+    }
+    let folder = folder("identity");
+    let kubeconfig = "clusters: []\nusers: []\n# 6d4b8e07\n";
+    fs::write(folder.join("bootstrap.conf"), kubeconfig).unwrap();
+    let profile = folder.join("node.toml");
+    fs::write(&profile, identity_profile()).unwrap();
+    let image = build(&folder, &profile);
+    let kept = folder.join("kept");
+    let bootstrap = format!(
+        "nodelith.bootstrap-kubeconfig=@{}",
+        folder.join("bootstrap.conf").display()
+    );
+    let given = [
+        "system.hostname=node-1",
+        &bootstrap,
+        "nodelith.kubeadm-join=kind: JoinConfiguration",
+        "nodelith.registry-auth={}",
+        "nodelith.ca-certificates=# none\n",
+        "ssh.authorized_keys.root=ssh-ed25519 AAAA root",
+    ];
+    let mut arguments = vec!["--deadline", "600", "--keep", kept.to_str().unwrap()];
+    for one in given {
+        arguments.extend(["--credential", one]);
+    }
+    let (output, document) = boot(&folder, &image, &arguments);
+    assert!(output.status.success(), "{}", said(&output));
+    let checks = document["images"][0]["checks"].as_array().unwrap();
+    let identity = checks.iter().filter(|check| check["check"] == "identity");
+    for check in identity.clone() {
+        let said = check.to_string();
+        for taken in [
+            "host name",
+            "joined",
+            "bootstrap-kubelet.conf",
+            "authorized_keys",
+        ] {
+            assert!(said.contains(taken), "{said}");
+        }
+    }
+    assert_eq!(identity.count(), 2);
+    let root = fs::read(kept.join("0-kernel/export/root.erofs")).unwrap();
+    assert!(memchr::memmem::find(&root, b"6d4b8e07").is_none());
+}
+
+/// The quickstart with something that stands for kubeadm.
+fn identity_profile() -> String {
+    let quickstart = profile("quickstart");
+    let script = r#"
+#!/bin/sh
+set -eu
+config=${2#--config=}
+grep -q 'kind: JoinConfiguration' "$config"
+[ ! -e /etc/kubernetes/kubelet.conf ]
+(umask 077; echo joined >/etc/kubernetes/kubelet.conf)
+"#;
+    format!(
+        "name = \"identity\"\nversion = \"1\"\narchitecture = \"amd64\"\nextends = \"{}\"\n\
+         [[files]]\npath = \"/usr/bin/kubeadm\"\nmode = \"0755\"\ntext = '''{script}'''\n",
+        quickstart.display()
+    )
+}

@@ -44,6 +44,8 @@ pub struct Options<'a> {
     pub command_line: Option<&'a str>,
     /// The initrd's program, if it is not the one beside the running program.
     pub init: Option<&'a Path>,
+    /// A second image, for what a machine boots with that the image itself lacks.
+    pub initrd_from: Option<&'a Image>,
     /// How many threads other programs may use.
     pub threads: usize,
 }

@@ -24,6 +24,7 @@ mod large;
 mod memory;
 mod pxe;
 mod same_root;
+mod second;
 mod signing;
 mod sysupdate;
 mod uki;

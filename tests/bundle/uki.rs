@@ -44,7 +44,7 @@ pub fn program(folder: &Path, name: &str) -> Vec<u8> {
 }
 
 /// The sample's tree with what a machine boots.
-fn bootable(folder: &Path) -> Tree {
+pub fn bootable(folder: &Path) -> Tree {
     let mut tree = sample::tree();
     let modules = format!("usr/lib/modules/{RELEASE}");
     let mut add = |path: &str, bytes: Vec<u8>| {

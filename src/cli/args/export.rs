@@ -51,6 +51,9 @@ pub struct Machine {
     /// The initrd's program, `nodelith-init` of the image's architecture [default: beside this program]
     #[arg(long, value_name = "FILE")]
     pub init: Option<PathBuf>,
+    /// A second image, for the kernel and what starts it where the first lacks them
+    #[arg(long, value_name = "IMAGE")]
+    pub initrd_from: Option<String>,
     /// RSA key for Secure Boot, in PEM, not encrypted
     #[arg(long, value_name = "FILE", requires = "sign_certificate")]
     pub sign_key: Option<PathBuf>,
