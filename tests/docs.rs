@@ -19,6 +19,7 @@ use nodelith::node::{
 };
 use nodelith::profile::Profile;
 use nodelith::profile::value::LocalFile;
+use nodelith::render::Templates;
 use nodelith::tree::{Content, Entry, FIXED_TIME, Node, Tree, TreePath};
 
 fn repository() -> &'static Path {
@@ -60,6 +61,25 @@ fn annotations_are_listed() {
     let wanted: String = rows
         .map(|(key, place, says)| format!("| `{key}` | {place} | {says} |\n"))
         .collect();
+    assert_eq!(table, wanted, "put the right-hand side into the page");
+}
+
+#[test]
+fn templates_are_listed() {
+    let page = read("docs/templates.md");
+    let rest = page.split_once("<!-- templates: ").unwrap().1;
+    let table = rest.split_once("|---|---|---|\n").unwrap().1;
+    let table = table.split_once("<!-- end -->").unwrap().0;
+    let templates = Templates::default().all().unwrap();
+    let rows = templates.iter().map(|template| {
+        let files = template.files.iter().map(|file| format!("`{}`", file.name));
+        let files = files.collect::<Vec<_>>().join(", ");
+        format!(
+            "| `{}` | {files} | {} |\n",
+            template.name, template.description
+        )
+    });
+    let wanted: String = rows.collect();
     assert_eq!(table, wanted, "put the right-hand side into the page");
 }
 

@@ -20,7 +20,8 @@ pub const PORT: &str = "nodelith.test";
 pub const TEST_DISK: &str = "nodelith-test";
 
 const UNIT: &str = "nodelith-test.service";
-const SCRIPT: &str = include_str!("guest.sh");
+/// The script of the proof.
+pub const SCRIPT: &str = include_str!("guest.sh");
 
 /// The first systemd that takes units as credentials (`systemd.extra-unit.*`).
 pub const UNITS_AS_CREDENTIALS: u32 = 256;
@@ -38,10 +39,10 @@ pub struct Test {
 }
 
 impl Test {
-    /// Prepares what an image with a systemd of this major version needs.
-    pub fn make(systemd: u32, folder: &Path) -> Result<Self> {
+    /// Prepares what an image with a systemd of this major version needs to run a script.
+    pub fn make(systemd: u32, script: &str, folder: &Path) -> Result<Self> {
         let disk = folder.join("test.disk");
-        fs::write(&disk, script_disk()).io("writing", &disk)?;
+        fs::write(&disk, script_disk(script)).io("writing", &disk)?;
         let mut test = Self {
             disk,
             // The last console is the one that init writes to. The kernel measures a timer
@@ -72,8 +73,8 @@ impl Test {
 }
 
 /// The script with a size that disks can have; a shell passes over the empty lines.
-fn script_disk() -> Vec<u8> {
-    let mut bytes = SCRIPT.as_bytes().to_vec();
+fn script_disk(script: &str) -> Vec<u8> {
+    let mut bytes = script.as_bytes().to_vec();
     bytes.resize(bytes.len().next_multiple_of(1 << 12), b'\n');
     bytes
 }

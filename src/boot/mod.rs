@@ -15,6 +15,7 @@
 //! checks       what a node must be, judged from that (pure)
 //! report       what came of it
 //! statement    the same as an in-toto statement
+//! lab          a machine for other tests
 //! ```
 
 mod accelerator;
@@ -22,6 +23,7 @@ mod bundle;
 mod checks;
 mod guest;
 mod interrupt;
+pub mod lab;
 mod overlay;
 mod qemu;
 mod report;
@@ -86,8 +88,9 @@ impl Options<'_> {
     /// # Errors
     /// When they do not, or it has not; the message names all that is missing.
     pub fn check(&self) -> Result<()> {
-        if self.damage && self.way != Way::Disk {
-            let message = "`--damage` changes an exported disk: it goes with `--way disk`";
+        if self.damage && self.way == Way::Kernel {
+            let message =
+                "`--damage` changes an exported root: it goes with `--way disk` and `--way ipxe`";
             return Err(Error::new(Kind::Usage, message));
         }
         self.accelerator.first()?;
@@ -114,13 +117,13 @@ pub fn prove(
         Target::Image(image) => {
             report.note(&format!("making what boots of `{}`", image.reference));
             let subject = Subject::read(image, options.init)?;
-            let test = Test::make(subject.systemd, folder)?;
+            let test = Test::make(subject.systemd, guest::SCRIPT, folder)?;
             let start = ways::start(&subject, &test, options, folder)?;
             (start, test, report::About::image(&subject, options.way))
         }
         Target::Bundle(bundle) => {
             // What boots by firmware has a systemd that takes units so.
-            let test = Test::make(UNITS_AS_CREDENTIALS, folder)?;
+            let test = Test::make(UNITS_AS_CREDENTIALS, guest::SCRIPT, folder)?;
             let start = ways::start_bundle(bundle, &test, options, folder)?;
             (start, test, report::About::bundle(bundle, options.way))
         }

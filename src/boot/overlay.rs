@@ -78,7 +78,7 @@ fn overlay(backing: &Path, size: u64) -> Result<Vec<u8>> {
 }
 
 /// How large a disk is for a machine, in bytes.
-fn virtual_size(path: &Path) -> Result<u64> {
+pub fn virtual_size(path: &Path) -> Result<u64> {
     let file = File::open(path).io("opening", path)?;
     let length = file.metadata().io("reading", path)?.len();
     // Where its header is, how that begins, and where in it the size is.

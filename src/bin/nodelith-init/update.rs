@@ -35,8 +35,14 @@ const UNITS: [&str; 3] = [
     "/etc/systemd/system",
 ];
 
-const FALLBACK: &str = include_str!("fallback.sh");
-const FALLBACK_PATH: &str = "/run/nodelith/fallback";
+/// Where scripts of the running system are, and what is not yet a definition.
+const SCRIPTS: &str = "/run/nodelith";
+const FALLBACK: (&str, &str) = ("fallback", include_str!("fallback.sh"));
+const BY_CREDENTIAL: (&str, &str) = ("update-source", include_str!("source.sh"));
+
+/// Where updates come from until the credential [`CREDENTIAL`] is read.
+const UNKNOWN: &str = "https://unknown.invalid";
+const CREDENTIAL: &str = "nodelith.update-url";
 
 /// Writes units and definitions for a node that runs from this disk.
 pub fn write(disk: &Disk) -> Result<()> {
@@ -61,26 +67,33 @@ pub fn write(disk: &Disk) -> Result<()> {
     if blesses {
         units.trial(word(DEADLINE).unwrap_or(PATIENCE))?;
     }
-    let Some(source) = word(SOURCE) else {
-        return Ok(());
-    };
+    let source = word(SOURCE);
     if !has(SYSUPDATE) {
-        eprintln!("nodelith: the image has no systemd-sysupdate: it is not updated");
+        if source.is_some() {
+            eprintln!("nodelith: the image has no systemd-sysupdate: it is not updated");
+        }
         return Ok(());
     }
+    let folder = match source {
+        Some(_) => "sysupdate.d",
+        None => "nodelith/sysupdate.d",
+    };
+    if source.is_none() {
+        units.by_credential()?;
+    }
     let os_release = fs::read_to_string("/etc/initrd-release")?;
-    definitions(&Node {
+    let node = Node {
         running: &Name::of(&os_release),
-        source,
+        source: source.unwrap_or(UNKNOWN),
         verify: !words.split_whitespace().any(|word| word == UNSIGNED),
         disk: &format!("/dev/{}", disk.name),
         blesses,
-    })
+    };
+    definitions(&node, &Path::new(RUN).join(folder))
 }
 
-fn definitions(node: &Node<'_>) -> Result<()> {
-    let folder = Path::new(RUN).join("sysupdate.d");
-    fs::create_dir_all(&folder)?;
+fn definitions(node: &Node<'_>, folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder)?;
     for (name, text) in transfers(node) {
         // Before systemd 257 they were called `.conf`; later ones read those if there are
         // no others.
@@ -161,15 +174,11 @@ impl Units {
         if !gives_up {
             return Ok(());
         }
-        let script = Path::new(RUN).join(FALLBACK_PATH.trim_start_matches("/run/"));
-        fs::create_dir_all(script.parent().unwrap_or(&script))?;
-        fs::write(script, FALLBACK)?;
+        let script = script(FALLBACK)?;
         let about = "[Unit]\nDescription=Restart if this version does not come up\nDefaultDependencies=no\n";
         self.write(
             "nodelith-fallback.service",
-            &format!(
-                "{about}\n[Service]\nType=oneshot\nExecStart=/bin/sh {FALLBACK_PATH} {TRIES}\n"
-            ),
+            &format!("{about}\n[Service]\nType=oneshot\nExecStart=/bin/sh {script} {TRIES}\n"),
         )?;
         self.write(
             "nodelith-fallback.timer",
@@ -180,4 +189,29 @@ impl Units {
         self.wanted("nodelith-fallback.timer", "sysinit.target")?;
         self.wanted("nodelith-fallback.service", "emergency.target")
     }
+
+    /// Has the credential read, if the node is given it.
+    fn by_credential(&self) -> Result<()> {
+        const UNIT: &str = "nodelith-update-source.service";
+        let script = script(BY_CREDENTIAL)?;
+        self.write(
+            UNIT,
+            &format!(
+                "[Unit]\nDescription=Where updates come from\nConditionCredential={CREDENTIAL}\n\
+                 Before=systemd-sysupdate.service\n\n\
+                 [Service]\nType=oneshot\nRemainAfterExit=yes\nLoadCredential={CREDENTIAL}\n\
+                 ExecStart=/bin/sh {script}\n"
+            ),
+        )?;
+        self.wanted(UNIT, "multi-user.target")
+    }
+}
+
+/// Writes a script; returns where the running system has it.
+fn script((name, text): (&str, &str)) -> Result<String> {
+    let path = format!("{SCRIPTS}/{name}");
+    let here = Path::new(RUN).join(path.trim_start_matches("/run/"));
+    fs::create_dir_all(here.parent().unwrap_or(&here))?;
+    fs::write(here, text)?;
+    Ok(path)
 }

@@ -332,7 +332,7 @@ mod tests {
             (
                 24,
                 0xff,
-                "its tables do not go with a disk of 18374686479672444",
+                "its tables do not go with a disk of 18374686479672672256 bytes",
             ),
         ] {
             let mut bytes = header();
