@@ -1,9 +1,10 @@
 //! Nodelith turns a short profile into an immutable Kubernetes node image and proves that it works.
 //!
 //! The folders are the stages of the work, in the order in which data flows:
-//! profile → lock → source → tree → node → layer → image → bundle. See `docs/` and
+//! profile → lock → source → tree → node → layer → image → bundle → boot. See `docs/` and
 //! CONTRIBUTING.md for the plan of the house; imports run downwards only.
 
+pub mod boot;
 pub mod build;
 pub mod bundle;
 pub mod check;

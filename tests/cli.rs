@@ -73,6 +73,7 @@ fn help() {
       diff         Show what differs between two images, and what a node must download
       export       Make root images and archives from an image, for machines to boot
       same-root    Say whether images and root images have the same root
+      boot         Boot images in QEMU, and say whether they are nodes that run pods
       push         Push an image to registries
       pull         Pull an image from a registry into an OCI image layout
       fleet        Plan the replacement of a cluster's nodes, and see how far it is
@@ -481,6 +482,7 @@ fn usage_errors() {
       diff         Show what differs between two images, and what a node must download
       export       Make root images and archives from an image, for machines to boot
       same-root    Say whether images and root images have the same root
+      boot         Boot images in QEMU, and say whether they are nodes that run pods
       push         Push an image to registries
       pull         Pull an image from a registry into an OCI image layout
       fleet        Plan the replacement of a cluster's nodes, and see how far it is

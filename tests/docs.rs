@@ -372,7 +372,7 @@ fn json_is_described() {
     sources.push("src/import/report.rs".into());
     sources.extend(files("src/report", ".rs"));
     sources.extend(files("examples/bench", ".rs"));
-    sources.push("examples/boot/report.rs".into());
+    sources.push("src/boot/report.rs".into());
     let mut fields = BTreeSet::new();
     let mut schemas = BTreeSet::new();
     for source in sources {

@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod boot;
 mod ci;
 mod export;
 mod fleet;
 mod look;
 mod registry;
 
+pub use boot::{Boot, BootWay};
 pub use ci::{Cache, Matrix, MatrixFormat};
 pub use export::{Export, ExportFormat, Machine, SameRoot};
 pub use fleet::{Fleet, FleetPlan, FleetStatus};
@@ -79,6 +81,8 @@ pub enum Verb {
     Export(Export),
     /// Say whether images and root images have the same root
     SameRoot(SameRoot),
+    /// Boot images in QEMU, and say whether they are nodes that run pods
+    Boot(Boot),
     /// Push an image to registries
     Push(Push),
     /// Pull an image from a registry into an OCI image layout

@@ -3,6 +3,7 @@
 //! Results go to standard output, messages to standard error.
 
 pub mod args;
+mod boot;
 mod build;
 mod check;
 mod diff;
@@ -91,6 +92,7 @@ fn run(context: &Context, verb: Verb) -> Result<Outcome> {
         Verb::Diff(arguments) => diff::run(context, &arguments),
         Verb::Export(arguments) => export::run(context, &arguments),
         Verb::SameRoot(arguments) => same_root::run(context, &arguments),
+        Verb::Boot(arguments) => boot::run(context, &arguments),
         Verb::Push(arguments) => push::run(context, &arguments),
         Verb::Pull(arguments) => pull::run(context, &arguments),
         Verb::Fleet(arguments) => fleet::run(context, &arguments),

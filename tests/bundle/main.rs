@@ -14,6 +14,9 @@ mod common;
 mod sample;
 
 mod disk;
+#[path = "../registry/docker.rs"]
+#[expect(dead_code, reason = "each test program uses its own part of this")]
+mod docker;
 mod erofs;
 mod export;
 mod failures;
@@ -22,6 +25,7 @@ mod images;
 mod judge;
 mod large;
 mod memory;
+mod reproducible;
 mod same_root;
 mod signing;
 mod uki;

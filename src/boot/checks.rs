@@ -1,11 +1,11 @@
 //! What a node must be, judged from what the guest said. Pure: no input or output.
 
-use nodelith::compat::containerd::line;
-use nodelith::compat::version::Version;
 use serde_json::Value;
 
-use crate::qemu::Outcome;
-use crate::sections::Sections;
+use super::qemu::Outcome;
+use super::sections::Sections;
+use crate::compat::containerd::line;
+use crate::compat::version::Version;
 
 /// What a check found: a few words, or what is wrong.
 pub type Found = Result<String, String>;

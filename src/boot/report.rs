@@ -1,16 +1,16 @@
 //! What came of it, as a table and as JSON.
 
-use nodelith::report::Table;
 use serde_json::{Value, json};
 
-use crate::checks::{Boot, EACH, Found, REBOOT, plain};
-use crate::subject::Subject;
+use super::checks::{Boot, EACH, Found, REBOOT, plain};
+use super::subject::Subject;
+use crate::report::Table;
 
 /// Lines of a console that are shown when a boot went wrong.
 const LINES: usize = 30;
 
 /// What the checks of one image found.
-pub struct Report {
+pub struct Proof {
     image: String,
     digest: String,
     system: String,
@@ -20,9 +20,9 @@ pub struct Report {
     console: Option<String>,
 }
 
-impl Report {
+impl Proof {
     /// Runs the checks; those of a reboot if there should have been one.
-    pub fn new(image: &str, subject: &Subject, boots: &[Boot], reboot: bool) -> Self {
+    pub(super) fn new(subject: &Subject<'_>, boots: &[Boot], reboot: bool) -> Self {
         let mut rows = Vec::new();
         for (name, boot) in ["first", "second"].into_iter().zip(boots) {
             let checks = EACH.iter();
@@ -37,7 +37,7 @@ impl Report {
         }
         let broken = boots.iter().find(|boot| !boot.is_whole());
         Self {
-            image: image.to_owned(),
+            image: subject.image.reference.clone(),
             digest: subject.image.manifest.digest.to_string(),
             system: subject.name(),
             rows,
@@ -46,11 +46,13 @@ impl Report {
     }
 
     /// Whether every check found all well.
+    #[must_use]
     pub fn passed(&self) -> bool {
         self.rows.iter().all(|(_, _, found)| found.is_ok())
     }
 
     /// For people.
+    #[must_use]
     pub fn text(&self) -> String {
         let mut table = Table::new(&["BOOT", "CHECK", "RESULT", ""]);
         for (boot, check, found) in &self.rows {
@@ -70,13 +72,13 @@ impl Report {
             _ => format!("failed: {failed} of {} checks", self.rows.len()),
         };
         let mut text = format!(
-            "{} ({})\n{}\n{verdict}\n",
+            "{} ({})\n{}\n{verdict}",
             self.image,
             self.system,
             table.render()
         );
         if let Some(console) = &self.console {
-            text += &format!("\nthe console's end:\n{console}\n");
+            text += &format!("\n\nthe console's end:\n{console}");
         }
         text
     }
@@ -93,25 +95,26 @@ fn end(boot: &Boot) -> String {
     lines[lines.len().saturating_sub(LINES)..].join("\n")
 }
 
-/// All reports as one document.
-pub fn json(reports: &[Report]) -> Value {
-    let report = |report: &Report| {
-        let rows = report.rows.iter().map(|(boot, check, found)| {
+/// All proofs as one document.
+#[must_use]
+pub fn json(proofs: &[Proof]) -> Value {
+    let one = |proof: &Proof| {
+        let rows = proof.rows.iter().map(|(boot, check, found)| {
             let (Ok(words) | Err(words)) = found;
             json!({ "boot": boot, "check": check, "passed": found.is_ok(), "message": words })
         });
         json!({
-            "image": report.image,
-            "digest": report.digest,
-            "system": report.system,
-            "passed": report.passed(),
+            "image": proof.image,
+            "digest": proof.digest,
+            "system": proof.system,
+            "passed": proof.passed(),
             "checks": rows.collect::<Vec<_>>(),
-            "console": report.console,
+            "console": proof.console,
         })
     };
     json!({
         "schema": "nodelith.boot", "version": 1,
-        "passed": reports.iter().all(Report::passed),
-        "images": reports.iter().map(report).collect::<Vec<_>>(),
+        "passed": proofs.iter().all(Proof::passed),
+        "images": proofs.iter().map(one).collect::<Vec<_>>(),
     })
 }

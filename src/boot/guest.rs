@@ -4,14 +4,16 @@
 //! or, for systemd before 256, with a second initrd. It runs a script that is the
 //! whole content of a read-only disk, and the script writes to a virtio port.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
-use nodelith::bundle::initrd::cpio::Archive;
 
-use crate::Result;
-use crate::subject::Subject;
+use super::qemu::path_option;
+use super::subject::Subject;
+use crate::bundle::initrd::cpio::Archive;
+use crate::error::{Context, Result};
 
 /// The virtio port's name.
 pub const PORT: &str = "nodelith.test";
@@ -31,16 +33,16 @@ pub struct Test {
     /// The kernel's command line.
     pub command_line: String,
     /// Further arguments for QEMU.
-    pub qemu: Vec<String>,
+    pub qemu: Vec<OsString>,
     /// A second initrd, to follow the first; or nothing.
     pub appended: Vec<u8>,
 }
 
 impl Test {
     /// Prepares what an image needs.
-    pub fn make(subject: &Subject, folder: &Path) -> Result<Self> {
+    pub fn make(subject: &Subject<'_>, folder: &Path) -> Result<Self> {
         let disk = folder.join("test.disk");
-        fs::write(&disk, script_disk())?;
+        fs::write(&disk, script_disk()).io("writing", &disk)?;
         let mut test = Self {
             disk,
             // The last console is the one that init writes to. The kernel measures a timer
@@ -56,9 +58,8 @@ impl Test {
             let credential = folder.join("credential");
             let unit = BASE64_STANDARD.encode(unit());
             let text = format!("io.systemd.credential.binary:systemd.extra-unit.{UNIT}={unit}");
-            fs::write(&credential, text)?;
-            let path = credential.display().to_string().replace(',', ",,");
-            test.qemu = vec!["-smbios".to_owned(), format!("type=11,path={path}")];
+            fs::write(&credential, text).io("writing", &credential)?;
+            test.qemu = vec!["-smbios".into(), path_option("type=11,path=", &credential)];
         } else {
             let mut archive = Archive::default();
             archive.file(

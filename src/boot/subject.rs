@@ -1,34 +1,35 @@
 //! The image that is booted, and what the test must know of it.
 
-use nodelith::bundle::parts::{Parts, Wanted};
-use nodelith::bundle::same::outline;
-use nodelith::image::read::Image;
-use nodelith::report::{Mode, Report};
-use nodelith::tree::TreePath;
+use std::path::Path;
 
-use crate::{Result, init};
+use crate::bundle::parts::{Parts, Wanted};
+use crate::bundle::same::outline;
+use crate::error::{Error, Kind, Result};
+use crate::image::read::Image;
+use crate::report::{Mode, Report};
+use crate::tree::TreePath;
 
 /// An image.
-pub struct Subject {
-    pub image: Image,
+pub struct Subject<'a> {
+    pub image: &'a Image,
     /// What boots of it.
     pub parts: Parts,
     /// The major version of its systemd.
     pub systemd: u32,
 }
 
-impl Subject {
-    /// Opens an image; all that is read of it is verified.
-    pub fn open(reference: &str) -> Result<Self> {
-        let image = Image::open(reference, None)?;
-        let outline = outline(&image, &Report::new(Mode::Quiet))?;
-        let init = init()?;
+impl<'a> Subject<'a> {
+    /// Reads of an image what boots; all that is read is verified. `init` is the
+    /// initrd's program, if it is not the one beside the running program.
+    pub fn read(image: &'a Image, init: Option<&Path>) -> Result<Self> {
+        let outline = outline(image, &Report::new(Mode::Quiet))?;
         let wanted = Wanted {
-            init: Some(&init),
+            init,
             ..Wanted::default()
         };
-        let parts = Parts::read(&image, &outline, &wanted)?;
-        let systemd = systemd(outline.tree.entries.keys()).ok_or("the image has no systemd")?;
+        let parts = Parts::read(image, &outline, &wanted)?;
+        let systemd = systemd(outline.tree.entries.keys())
+            .ok_or_else(|| Error::new(Kind::Usage, "the image has no systemd"))?;
         Ok(Self {
             image,
             parts,
