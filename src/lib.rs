@@ -24,6 +24,7 @@ pub mod node;
 mod pem;
 pub mod profile;
 pub mod registry;
+pub mod render;
 pub mod report;
 pub mod sandbox;
 pub mod source;

@@ -74,6 +74,7 @@ fn help() {
       export       Make root images and archives from an image, for machines to boot
       same-root    Say whether images and root images have the same root
       boot         Boot images in QEMU, and say whether they are nodes that run pods
+      render       Render what provisions machines with an image, from templates
       push         Push an image to registries
       pull         Pull an image from a registry into an OCI image layout
       fleet        Plan the replacement of a cluster's nodes, and see how far it is
@@ -483,6 +484,7 @@ fn usage_errors() {
       export       Make root images and archives from an image, for machines to boot
       same-root    Say whether images and root images have the same root
       boot         Boot images in QEMU, and say whether they are nodes that run pods
+      render       Render what provisions machines with an image, from templates
       push         Push an image to registries
       pull         Pull an image from a registry into an OCI image layout
       fleet        Plan the replacement of a cluster's nodes, and see how far it is

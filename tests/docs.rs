@@ -19,6 +19,7 @@ use nodelith::node::{
 };
 use nodelith::profile::Profile;
 use nodelith::profile::value::LocalFile;
+use nodelith::render::Templates;
 use nodelith::tree::{Content, Entry, FIXED_TIME, Node, Tree, TreePath};
 
 fn repository() -> &'static Path {
@@ -60,6 +61,25 @@ fn annotations_are_listed() {
     let wanted: String = rows
         .map(|(key, place, says)| format!("| `{key}` | {place} | {says} |\n"))
         .collect();
+    assert_eq!(table, wanted, "put the right-hand side into the page");
+}
+
+#[test]
+fn templates_are_listed() {
+    let page = read("docs/templates.md");
+    let rest = page.split_once("<!-- templates: ").unwrap().1;
+    let table = rest.split_once("|---|---|---|\n").unwrap().1;
+    let table = table.split_once("<!-- end -->").unwrap().0;
+    let templates = Templates::default().all().unwrap();
+    let rows = templates.iter().map(|template| {
+        let files = template.files.iter().map(|file| format!("`{}`", file.name));
+        let files = files.collect::<Vec<_>>().join(", ");
+        format!(
+            "| `{}` | {files} | {} |\n",
+            template.name, template.description
+        )
+    });
+    let wanted: String = rows.collect();
     assert_eq!(table, wanted, "put the right-hand side into the page");
 }
 
@@ -215,6 +235,13 @@ fn everything_set() -> Vec<String> {
         ),
         ("usr/lib/systemd/system/c.service", ""),
         ("usr/lib/systemd/systemd", ""),
+        // One that is old enough to need all of our units.
+        (
+            "usr/lib/systemd/system/systemd-tmpfiles-setup.service",
+            "[Service]\nLoadCredential=tmpfiles.extra\n",
+        ),
+        ("usr/lib/systemd/system/ssh.service", ""),
+        ("usr/bin/ssh-keygen", ""),
     ];
     let mut tree = Tree::default();
     let mut texts = BTreeMap::new();
@@ -373,6 +400,7 @@ fn json_is_described() {
     sources.extend(files("src/report", ".rs"));
     sources.extend(files("examples/bench", ".rs"));
     sources.push("src/boot/report.rs".into());
+    sources.extend(files("src/boot/report", ".rs"));
     let mut fields = BTreeSet::new();
     let mut schemas = BTreeSet::new();
     for source in sources {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::qemu::Outcome;
+use super::qemu::{End, Outcome};
 use super::sections::Sections;
 use crate::compat::containerd::line;
 use crate::compat::version::Version;
@@ -27,7 +27,7 @@ impl Boot {
 
     /// Whether the test came to its end and the machine powered off.
     pub fn is_whole(&self) -> bool {
-        self.said.done && self.outcome.ended
+        self.said.done && self.outcome.end == End::Off
     }
 }
 
@@ -38,13 +38,14 @@ type Check = (&'static str, fn(&Boot) -> Found);
 pub const EACH: &[Check] = &[
     ("test ran", ran),
     ("system state", state),
-    ("boot time", time),
     ("mounts", mounts),
     ("writable places", writable),
+    ("nothing unique", unique),
     ("dpkg database", packages),
     ("containerd", containerd),
     ("CNI plug-ins", plugins),
     ("crictl info", info),
+    ("kubelet", kubelet),
     ("sandbox image", pause),
     ("pod, own network", |boot| pod(&boot.said, "own-pod", false)),
     ("pod, node's network", |boot| {
@@ -61,20 +62,28 @@ type RebootCheck = (&'static str, fn(&Sections, &Sections) -> Found);
 pub const REBOOT: &[RebootCheck] = &[("kept over reboot", kept), ("/etc as in the image", gone)];
 
 fn ran(boot: &Boot) -> Found {
-    let seconds = boot.outcome.seconds;
     if boot.said.done {
-        return Ok(format!("in {seconds:.0} s, with power-off"));
+        return Ok("to its end".to_owned());
     }
-    let how = match boot.outcome.ended {
-        true => "the machine stopped",
-        false => "it was ended",
-    };
     let place = match &boot.said.open {
         Some(name) => format!("while at `{name}`"),
         None if boot.outcome.results.is_empty() => "before the test began".to_owned(),
         None => "before the test was done".to_owned(),
     };
-    Err(format!("{how} after {seconds:.0} s, {place}"))
+    Err(format!("{}, {place}", ended(&boot.outcome.end)))
+}
+
+/// How a machine ended, in words.
+fn ended(end: &End) -> String {
+    match end {
+        End::Off => "the machine stopped".to_owned(),
+        End::Deadline(deadline) => {
+            format!("it was ended at the deadline of {} s", deadline.as_secs())
+        }
+        End::Hopeless(words) => format!("it was ended, since the console says `{words}`"),
+        End::Dead(why) => format!("KVM died in it ({why})"),
+        End::Failed(why) => format!("QEMU failed ({why})"),
+    }
 }
 
 fn state(boot: &Boot) -> Found {
@@ -93,11 +102,6 @@ fn state(boot: &Boot) -> Found {
         "running" => Ok("running, no failed units".to_owned()),
         other => Err(format!("it is `{other}`")),
     }
-}
-
-fn time(boot: &Boot) -> Found {
-    let line = boot.said.text("times")?.lines().next().unwrap_or_default();
-    Ok(line.trim_start_matches("Startup finished in ").to_owned())
 }
 
 /// Where what is mounted how: place, type, an option.
@@ -159,6 +163,17 @@ fn writable(boot: &Boot) -> Found {
     Ok("/etc, /var, /tmp, /run, /opt/cni/bin; not / and /usr".to_owned())
 }
 
+/// The image's own files, below what is mounted over them.
+fn unique(boot: &Boot) -> Found {
+    match boot.said.text("unique")? {
+        "" => Ok("no machine-id, host keys, seeds or credentials".to_owned()),
+        text => {
+            let paths: Vec<_> = text.lines().collect();
+            Err(format!("in the image: {}", paths.join(", ")))
+        }
+    }
+}
+
 fn packages(boot: &Boot) -> Found {
     let text = boot.said.text("packages")?;
     let bad = text
@@ -216,6 +231,28 @@ fn info(boot: &Boot) -> Found {
         }
     }
     Ok(format!("RuntimeReady, NetworkReady by {path}"))
+}
+
+/// kubelet, where it is carried, takes the flags that its unit gives it.
+fn kubelet(boot: &Boot) -> Found {
+    let tools = &boot.said.get("tools")?.text;
+    if !tools.lines().any(|line| line.ends_with("/kubelet")) {
+        return Ok("none is carried".to_owned());
+    }
+    let version = boot.said.text("kubelet-version")?;
+    let version = version.rsplit(' ').next().unwrap_or_default();
+    let flags = kubelet_flags(&boot.said)?;
+    boot.said.text("kubelet-takes")?;
+    Ok(format!("{version}, takes its {} flags", flags.len()))
+}
+
+/// The flags that kubelet runs with, or would run with.
+pub fn kubelet_flags(said: &Sections) -> Result<Vec<&str>, String> {
+    let mut words = said.text("kubelet-flags")?.lines();
+    match words.next() {
+        Some(program) if program.ends_with("/kubelet") => Ok(words.collect()),
+        _ => Err("its unit does not start it".to_owned()),
+    }
 }
 
 /// The image of sandboxes is there and pinned.
@@ -315,8 +352,8 @@ fn removed(boot: &Boot) -> Found {
 
 /// What systemd says of unmounting and stopping while the machine powers off.
 fn shutdown(boot: &Boot) -> Found {
-    if !boot.outcome.ended {
-        return Err("the machine did not power off in time".to_owned());
+    if boot.outcome.end != End::Off {
+        return Err("the machine did not power off".to_owned());
     }
     let mounts = boot.said.json("mounts").unwrap_or_default();
     let is_root = |mount: &&Value| mount["target"] == "/";

@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use base64::prelude::{BASE64_STANDARD, Engine};
 
 use super::qemu::path_option;
-use super::subject::Subject;
 use crate::bundle::initrd::cpio::Archive;
 use crate::error::{Context, Result};
 
@@ -21,16 +20,17 @@ pub const PORT: &str = "nodelith.test";
 pub const TEST_DISK: &str = "nodelith-test";
 
 const UNIT: &str = "nodelith-test.service";
-const SCRIPT: &str = include_str!("guest.sh");
+/// The script of the proof.
+pub const SCRIPT: &str = include_str!("guest.sh");
 
 /// The first systemd that takes units as credentials (`systemd.extra-unit.*`).
-const UNITS_AS_CREDENTIALS: u32 = 256;
+pub const UNITS_AS_CREDENTIALS: u32 = 256;
 
 /// The test, prepared for one image.
 pub struct Test {
     /// The disk with the script.
     pub disk: PathBuf,
-    /// The kernel's command line.
+    /// What the test wants on the kernel's command line.
     pub command_line: String,
     /// Further arguments for QEMU.
     pub qemu: Vec<OsString>,
@@ -39,22 +39,21 @@ pub struct Test {
 }
 
 impl Test {
-    /// Prepares what an image needs.
-    pub fn make(subject: &Subject<'_>, folder: &Path) -> Result<Self> {
+    /// Prepares what an image with a systemd of this major version needs to run a script.
+    pub fn make(systemd: u32, script: &str, folder: &Path) -> Result<Self> {
         let disk = folder.join("test.disk");
-        fs::write(&disk, script_disk()).io("writing", &disk)?;
+        fs::write(&disk, script_disk(script)).io("writing", &disk)?;
         let mut test = Self {
             disk,
             // The last console is the one that init writes to. The kernel measures a timer
             // that an emulator on a busy machine does not keep.
             command_line: format!(
-                "{} console=ttyS0 no_timer_check panic=-1 systemd.wants={UNIT} systemd.show_status=1",
-                subject.parts.command_line
+                "console=ttyS0 no_timer_check panic=-1 systemd.wants={UNIT} systemd.show_status=1"
             ),
             qemu: Vec::new(),
             appended: Vec::new(),
         };
-        if subject.systemd >= UNITS_AS_CREDENTIALS {
+        if systemd >= UNITS_AS_CREDENTIALS {
             let credential = folder.join("credential");
             let unit = BASE64_STANDARD.encode(unit());
             let text = format!("io.systemd.credential.binary:systemd.extra-unit.{UNIT}={unit}");
@@ -74,8 +73,8 @@ impl Test {
 }
 
 /// The script with a size that disks can have; a shell passes over the empty lines.
-fn script_disk() -> Vec<u8> {
-    let mut bytes = SCRIPT.as_bytes().to_vec();
+fn script_disk(script: &str) -> Vec<u8> {
+    let mut bytes = script.as_bytes().to_vec();
     bytes.resize(bytes.len().next_multiple_of(1 << 12), b'\n');
     bytes
 }

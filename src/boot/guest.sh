@@ -4,6 +4,8 @@
 
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin
 
+work=$(mktemp -d)
+
 # section NAME COMMAND…
 section() {
     name=$1
@@ -20,6 +22,9 @@ crictl() { command crictl --timeout 2m "$@"; }
 
 tools() { for tool in containerd runc crictl kubelet; do command -v "/usr/bin/$tool" || command -v "/usr/sbin/$tool" || command -v "/usr/local/bin/$tool"; done; }
 
+# When the kernel started the initrd's program.
+init_time() { dmesg | grep -m 1 'as init process'; }
+
 # Whether each folder can be written.
 writable() {
     for folder in "$@"; do
@@ -29,6 +34,49 @@ writable() {
             echo "$folder no"
         fi
     done
+}
+
+# What in the image itself is one machine's: seen below all that is mounted over it.
+unique() {
+    below=$work/image
+    mkdir "$below" && mount --bind / "$below" || return
+    for path in "$below/etc/machine-id" "$below/var/lib/dbus/machine-id"; do
+        [ -L "$path" ] || ! grep -qs '^[0-9a-f]\{32\}' "$path" || echo "${path#"$below"}"
+    done
+    for path in "$below"/etc/ssh/ssh_host_*key "$below"/etc/hostid \
+        "$below"/var/lib/systemd/random-seed "$below"/var/lib/systemd/credential.secret \
+        "$below"/etc/kubernetes/kubelet.conf "$below"/etc/kubernetes/bootstrap-kubelet.conf \
+        "$below"/etc/kubernetes/admin.conf "$below"/var/lib/kubelet/pki/* \
+        "$below"/var/lib/cloud/instance "$below"/var/lib/NetworkManager/secret_key; do
+        [ ! -e "$path" ] || echo "${path#"$below"}"
+    done
+    umount "$below"
+}
+
+# kubelet's program and flags, one a line: of its process, or, where it does not run, as
+# systemd expands what its unit says, by a unit like it whose program only tells them.
+kubelet_flags() {
+    id=$(systemctl show --property MainPID --value kubelet.service)
+    if [ "${id:-0}" != 0 ]; then
+        tr '\0' '\n' <"/proc/$id/cmdline"
+        return
+    fi
+    {
+        systemctl cat kubelet.service |
+            sed 's|^ExecStart=[-:+!@]*\(/.*\)$|ExecStart=/usr/bin/printf "%%s\\n" \1|'
+        printf '%s\n' '' '[Unit]' ConditionPathExists= '[Service]' Type=oneshot Restart=no \
+            ExecStartPre= ExecStartPost= "StandardOutput=truncate:$work/flags"
+    } >/run/systemd/system/nodelith-kubelet.service
+    systemctl daemon-reload && systemctl start nodelith-kubelet.service && cat "$work/flags"
+}
+
+# Whether kubelet knows the flags: it reads them before it shows its help.
+kubelet_takes() {
+    set --
+    while read -r word; do
+        set -- "$@" "$word"
+    done <"$work/kubelet"
+    "$@" --help >/dev/null
 }
 
 marks="/etc/kubernetes/nodelith-test /etc/cni/net.d/10-test.conflist /etc/ssh/ssh_host_test_key /etc/nodelith-test"
@@ -67,8 +115,6 @@ network_ready() {
     done
     return 1
 }
-
-work=$(mktemp -d)
 
 # sandbox NAME UID NETWORK: a pod as kubelet describes it. Network 0 is the pod's
 # own, 2 the node's (NamespaceMode of CRI); then it has no host name of its own.
@@ -112,6 +158,9 @@ section state systemctl is-system-running --wait
 section failed systemctl list-units --failed --plain --no-legend
 section jobs systemctl list-jobs --no-legend
 section times systemd-analyze time
+section init init_time
+section os-release cat /etc/os-release
+section unique unique
 section marks-found show_marks
 section mounts findmnt --json --output TARGET,SOURCE,FSTYPE,OPTIONS --list
 section writable writable / /usr /etc /var /tmp /run /opt/cni/bin /etc/kubernetes /etc/cni/net.d /var/lib/dpkg
@@ -123,6 +172,12 @@ section enabled systemctl is-active containerd.service
 containerd config dump >"$work/config.toml"
 section config cat "$work/config.toml"
 section marks-written write_marks
+if kubelet=$(command -v kubelet); then
+    section kubelet-version "$kubelet" --version
+    kubelet_flags >"$work/kubelet" 2>&1
+    section kubelet-flags cat "$work/kubelet"
+    section kubelet-takes kubelet_takes
+fi
 
 section network-ready network_ready
 section info crictl info

@@ -1,17 +1,35 @@
-//! One boot in QEMU, without a network, until the machine has powered off.
+//! One boot in QEMU, until the machine has powered off.
 
-use std::ffi::OsString;
-use std::fs;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Signal, set_parent_process_death_signal};
+
+use super::accelerator::{Engine, death};
 use super::guest::{PORT, TEST_DISK, Test};
+use super::interrupt::machines;
+use super::overlay;
+use super::tools::Tool;
 use crate::error::{Context, Error, Kind, Result};
 
-/// The emulator.
-const QEMU: &str = "qemu-system-x86_64";
+/// How often QEMU is looked at.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// How long a machine under KVM may say nothing before its test begins.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a console shows when nothing more will come.
+const HOPELESS: [&str; 3] = [
+    "Kernel panic",
+    "You are in emergency mode",
+    "Press Enter for maintenance",
+];
 
 /// What is booted.
 pub struct Machine {
@@ -28,7 +46,7 @@ pub struct Start {
     pub disks: Vec<Disk>,
 }
 
-/// A disk of the machine.
+/// A disk of the machine. What is written to it goes to an overlay.
 pub struct Disk {
     pub path: PathBuf,
     pub serial: &'static str,
@@ -42,52 +60,91 @@ pub struct Outcome {
     pub results: String,
     /// What was on the console.
     pub console: String,
-    /// Whether the machine powered off in time.
-    pub ended: bool,
-    /// How long it took, in seconds.
-    pub seconds: f64,
     /// What QEMU said.
     pub qemu: String,
+    /// How it ended.
+    pub end: End,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+}
+
+/// How a boot ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum End {
+    /// The machine powered off.
+    #[default]
+    Off,
+    /// It was ended at the deadline.
+    Deadline(Duration),
+    /// It was ended when the console showed these words.
+    Hopeless(&'static str),
+    /// KVM died in it, or QEMU by it; why.
+    Dead(String),
+    /// QEMU failed; what it said.
+    Failed(String),
 }
 
 impl Machine {
-    /// Boots; `path` is what the files about it begin with.
-    pub fn boot(&self, path: &Path) -> Result<Outcome> {
-        let results = path.with_extension("results");
-        let console = path.with_extension("console");
-        let errors = path.with_extension("qemu");
-        let mut command = self.command(&results, &console);
-        let begun = Instant::now();
-        let mut child = command
+    /// Boots; `path` is what the files about it begin with. Writable disks are as the
+    /// last boot that was [kept](Self::keep) left them.
+    pub fn boot(&self, path: &Path, engine: Engine) -> Result<Outcome> {
+        let file = |ending| path.with_extension(ending);
+        let (results, console, errors) = (file("results"), file("console"), file("qemu"));
+        for left in [&results, &console] {
+            let _ = fs::remove_file(left);
+        }
+        let mut command = self.command(path, engine, &results, &console)?;
+        command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(fs::File::create(&errors).io("creating", &errors)?)
-            .spawn()
-            .map_err(|error| Error::new(Kind::Io, format!("starting `{QEMU}`: {error}")))?;
-        let ended = wait(&mut child, begun + self.deadline, &console).io("waiting for", QEMU)?;
-        let text =
-            |path: &Path| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
-        Ok(Outcome {
+            .stderr(File::create(&errors).io("creating", &errors)?);
+        // SAFETY: one system call, after the fork.
+        unsafe {
+            command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?));
+        }
+        let begun = Instant::now();
+        let watch = Watch {
+            deadline: self.deadline,
+            engine,
+            console: &console,
+            results: &results,
+            errors: &errors,
+        };
+        let end = watch.run(&mut command)?;
+        let outcome = Outcome {
             results: text(&results),
             console: text(&console),
             qemu: text(&errors),
-            ended,
+            end,
             seconds: begun.elapsed().as_secs_f64(),
-        })
+        };
+        match &outcome.end {
+            // What is wrong is not the image.
+            End::Failed(why) if outcome.console.is_empty() && outcome.results.is_empty() => {
+                Err(Error::new(Kind::Io, format!("QEMU failed: {why}")))
+            }
+            _ => Ok(outcome),
+        }
     }
 
-    fn command(&self, results: &Path, console: &Path) -> Command {
-        let mut command = Command::new(QEMU);
+    /// From now on machines begin with the disks as the boot of this name left them.
+    pub fn keep(&mut self, path: &Path) {
+        for disk in self.start.disks.iter_mut().filter(|disk| disk.writable) {
+            disk.path = overlay_of(path, disk);
+        }
+    }
+
+    fn command(
+        &self,
+        path: &Path,
+        engine: Engine,
+        results: &Path,
+        console: &Path,
+    ) -> Result<Command> {
+        let mut command = Command::new(Tool::Qemu.path()?);
         command
-            // KVM may accept a machine and then die in it; see docs/boot.md.
-            .args([
-                "-machine",
-                "q35",
-                "-accel",
-                "tcg,thread=multi",
-                "-cpu",
-                "max",
-            ])
+            .args(["-machine", "q35"])
+            .args(engine.arguments())
             .args(["-smp", "2", "-m", "2048", "-nodefaults", "-display", "none"])
             .args(["-no-reboot", "-nic", "none", "-device", "virtio-rng-pci"])
             .arg("-serial")
@@ -100,10 +157,18 @@ impl Machine {
         };
         for disk in self.start.disks.iter().chain([&test]) {
             let serial = disk.serial;
-            let readonly = if disk.writable { "off" } else { "on" };
-            let about =
-                format!("if=none,format=raw,cache=unsafe,id={serial},readonly={readonly},file=");
-            command.arg("-drive").arg(path_option(&about, &disk.path));
+            let (file, readonly) = if disk.writable {
+                let file = overlay_of(path, disk);
+                overlay::write(&file, &disk.path, 0)?;
+                (file, "off")
+            } else {
+                (disk.path.clone(), "on")
+            };
+            let format = overlay::format(&file);
+            let about = format!(
+                "if=none,format={format},cache=unsafe,id={serial},readonly={readonly},file="
+            );
+            command.arg("-drive").arg(path_option(&about, &file));
             let device = format!("virtio-blk-pci,drive={serial},serial={serial}");
             command.args(["-device", &device]);
         }
@@ -113,38 +178,111 @@ impl Machine {
             .arg(path_option("file,id=results,path=", results))
             .args(["-device", &port])
             .args(&self.test.qemu);
-        command
+        Ok(command)
     }
+}
+
+/// Where a boot's changes to a disk go.
+fn overlay_of(path: &Path, disk: &Disk) -> PathBuf {
+    path.with_extension(format!("{}.qcow2", disk.serial))
 }
 
 /// An option of QEMU that ends with a path, in which a comma is written twice.
 pub fn path_option(about: &str, path: &Path) -> OsString {
-    let path = path.as_os_str().as_encoded_bytes();
     let mut option = about.as_bytes().to_vec();
-    for &byte in path {
-        option.extend(std::iter::repeat_n(byte, if byte == b',' { 2 } else { 1 }));
+    for &byte in OsStr::as_encoded_bytes(path.as_os_str()) {
+        let times = if byte == b',' { 2 } else { 1 };
+        option.extend(std::iter::repeat_n(byte, times));
     }
-    std::os::unix::ffi::OsStringExt::from_vec(option)
+    OsString::from_vec(option)
 }
 
-/// What a console shows when nothing more will come.
-const HOPELESS: [&str; 3] = [
-    "Kernel panic",
-    "You are in emergency mode",
-    "Press Enter for maintenance",
-];
+/// What is watched while QEMU runs.
+struct Watch<'a> {
+    deadline: Duration,
+    engine: Engine,
+    console: &'a Path,
+    results: &'a Path,
+    errors: &'a Path,
+}
 
-/// Waits until QEMU ends, and ends it at the deadline or when there is no hope.
-fn wait(child: &mut Child, deadline: Instant, console: &Path) -> std::io::Result<bool> {
-    while child.try_wait()?.is_none() {
-        let console = fs::read(console).unwrap_or_default();
-        let console = String::from_utf8_lossy(&console);
-        if Instant::now() > deadline || HOPELESS.iter().any(|words| console.contains(words)) {
-            child.kill()?;
-            child.wait()?;
-            return Ok(false);
+impl Watch<'_> {
+    /// Starts QEMU and waits until it ends; ends it when nothing more will come.
+    fn run(&self, command: &mut Command) -> Result<End> {
+        let child = {
+            // A signal in between would miss it.
+            let mut machines = machines();
+            let child = command.spawn().io("starting", command.get_program())?;
+            let id = child.id();
+            machines.insert(id, child);
+            id
+        };
+        let begun = Instant::now();
+        let mut life = (0, begun);
+        loop {
+            let status = match machines().get_mut(&child) {
+                Some(child) => child.try_wait().io("waiting for", "QEMU")?,
+                None => None,
+            };
+            if let Some(status) = status {
+                machines().remove(&child);
+                return Ok(self.ended(status));
+            }
+            let end = self.look(begun, &mut life);
+            if let Some(end) = end {
+                if let Some(mut child) = machines().remove(&child) {
+                    child.kill().io("ending", "QEMU")?;
+                    child.wait().io("waiting for", "QEMU")?;
+                }
+                return Ok(end);
+            }
+            sleep(PAUSE);
         }
-        sleep(Duration::from_millis(500));
     }
-    Ok(true)
+
+    /// Why a machine that runs is to be ended, if it is. `life` is how much it had said,
+    /// and when it had said more than before.
+    fn look(&self, begun: Instant, life: &mut (usize, Instant)) -> Option<End> {
+        let (console, results) = (text(self.console), text(self.results));
+        if let Some(words) = HOPELESS.iter().find(|words| console.contains(**words)) {
+            return Some(End::Hopeless(words));
+        }
+        let now = Instant::now();
+        if self.engine == Engine::Kvm {
+            if let Some(line) = death(&text(self.errors)) {
+                return Some(End::Dead(line.trim().to_owned()));
+            }
+            let said = console.len() + results.len();
+            if said > life.0 {
+                *life = (said, now);
+            }
+            let patience = PATIENCE.min(self.deadline / 3);
+            if !results.contains("=== BEGIN") && now - life.1 > patience {
+                let seconds = patience.as_secs();
+                return Some(End::Dead(format!(
+                    "the machine showed no sign of life for {seconds} s"
+                )));
+            }
+        }
+        (now - begun > self.deadline).then_some(End::Deadline(self.deadline))
+    }
+
+    /// What it means that QEMU ended by itself.
+    fn ended(&self, status: ExitStatus) -> End {
+        if status.success() {
+            return End::Off;
+        }
+        let said = text(self.errors);
+        let last = said.lines().rev().find(|line| !line.trim().is_empty());
+        let why = format!("{status}: {}", last.unwrap_or("it said nothing").trim());
+        match self.engine {
+            Engine::Kvm => End::Dead(why),
+            Engine::Tcg => End::Failed(why),
+        }
+    }
+}
+
+/// A file's text, as far as it is there.
+fn text(path: &Path) -> String {
+    String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
 }

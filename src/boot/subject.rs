@@ -22,6 +22,11 @@ impl<'a> Subject<'a> {
     /// Reads of an image what boots; all that is read is verified. `init` is the
     /// initrd's program, if it is not the one beside the running program.
     pub fn read(image: &'a Image, init: Option<&Path>) -> Result<Self> {
+        let architecture = image.config.architecture().to_string();
+        if architecture != "amd64" {
+            let message = format!("the image is for `{architecture}`: only amd64 is booted");
+            return Err(Error::new(Kind::Usage, message));
+        }
         let outline = outline(image, &Report::new(Mode::Quiet))?;
         let wanted = Wanted {
             init,
@@ -35,15 +40,6 @@ impl<'a> Subject<'a> {
             parts,
             systemd,
         })
-    }
-
-    /// `PRETTY_NAME` of its os-release.
-    pub fn name(&self) -> String {
-        let text = String::from_utf8_lossy(&self.parts.os_release);
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix("PRETTY_NAME="));
-        line.unwrap_or("?").trim_matches('"').to_owned()
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod disks;
 mod format;
+mod sums;
+mod sysupdate;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -20,7 +22,7 @@ use super::squashfs;
 use super::tar::TarWriter;
 use super::verity::{self, Hash};
 use crate::digest::Digest;
-use crate::error::{Context, Result};
+use crate::error::Result;
 use crate::image::read::Image;
 use crate::report::{Report, Unit, counted, human_bytes};
 use crate::tree::Tree;
@@ -63,6 +65,8 @@ pub struct Exported {
 pub struct ExportedFile {
     /// What it is.
     pub format: Format,
+    /// What it is called.
+    pub name: String,
     /// How many bytes it has.
     pub size: u64,
     /// Their digest.
@@ -115,8 +119,13 @@ pub fn export(
         threads: options.threads,
         report,
     };
-    let (outputs, root) = job.make(&contents)?;
-    let files = measure(&outputs, report)?;
+    let (mut outputs, root) = job.make(&contents)?;
+    let mut files = measure(&outputs, report)?;
+    if formats.iter().any(|format| format.has_sums()) {
+        let (file, output) = sums::make(&folder, &files)?;
+        files.push(file);
+        outputs.push((Format::Sysupdate, output));
+    }
     let description = describe(image, root.as_ref(), machine.as_ref(), &files);
     commit(&folder, outputs, &description)?;
     Ok(Exported {
@@ -147,8 +156,12 @@ impl Job<'_> {
 
     /// A new file.
     fn file(&self, format: Format) -> Result<(Format, Output)> {
-        let output = self.folder.file(format.file())?;
-        Ok((format, output))
+        self.named(format, format.file())
+    }
+
+    /// A new file of a format that has several.
+    fn named(&self, format: Format, name: &str) -> Result<(Format, Output)> {
+        Ok((format, self.folder.file(name)?))
     }
 
     /// Writes all files aside.
@@ -248,6 +261,7 @@ fn measure(outputs: &[(Format, Output)], report: &Report) -> Result<Vec<Exported
         task.advance(size);
         Ok(ExportedFile {
             format: *format,
+            name: output.name.clone(),
             size,
             digest,
         })
@@ -268,7 +282,7 @@ fn describe(
         .iter()
         .map(|file| {
             json!({
-                "name": file.format.file(), "format": file.format.name(),
+                "name": file.name, "format": file.format.name(),
                 "size": file.size, "digest": file.digest,
             })
         })
@@ -285,7 +299,7 @@ fn describe(
     json!({
         "schema": "nodelith.export", "version": 1,
         "image": image.manifest.digest, "architecture": image.config.architecture().to_string(),
-        "root": root, "boot": boot, "files": files,
+        "annotations": image.annotations, "root": root, "boot": boot, "files": files,
     })
 }
 
@@ -295,28 +309,33 @@ fn commit(folder: &Folder, outputs: Vec<(Format, Output)>, description: &Value) 
     let text = format!("{description:#}\n");
     let file = folder.file(DESCRIPTION)?;
     file.file().put(0, text.as_bytes())?;
-    let was_there = is_ours(folder);
+    let before = described(folder.path()).unwrap_or_default();
     folder.remove(DESCRIPTION)?;
-    let made: BTreeSet<Format> = outputs.iter().map(|(format, _)| *format).collect();
+    let made: BTreeSet<String> = outputs
+        .iter()
+        .map(|(_, output)| output.name.clone())
+        .collect();
     for (_, output) in outputs {
         output.commit()?;
     }
-    for format in Format::ALL {
-        if was_there && !made.contains(&format) {
-            folder.remove(format.file())?;
-        }
+    for name in before.difference(&made) {
+        folder.remove(name)?;
     }
     file.commit()
 }
 
-/// Whether the folder has an export.
-fn is_ours(folder: &Folder) -> bool {
-    let path = folder.place(DESCRIPTION);
-    let text = std::fs::read(&path).io("reading", &path);
-    let value: Option<Value> = text
-        .ok()
-        .and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    value.is_some_and(|value| value["schema"] == "nodelith.export")
+/// The names of the files of the export in a folder, by its description; none if there is
+/// none.
+#[must_use]
+pub fn described(folder: &Path) -> Option<BTreeSet<String>> {
+    let text = std::fs::read(folder.join(DESCRIPTION)).ok()?;
+    let value: Value = serde_json::from_slice(&text).ok()?;
+    let files = value["files"].as_array();
+    let files = files.filter(|_| value["schema"] == "nodelith.export")?;
+    let names = files.iter().filter_map(|file| file["name"].as_str());
+    // Of this folder, and no other.
+    let plain = |name: &&str| !name.is_empty() && !name.contains('/') && !name.starts_with('.');
+    Some(names.filter(plain).map(str::to_owned).collect())
 }
 
 /// Bytes in hexadecimal digits.

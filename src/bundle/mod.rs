@@ -12,6 +12,7 @@
 //! initrd     what finds the root on a machine and lays it out
 //! parts      what a machine needs of an image: kernel, initrd, command line
 //! uki        kernel and initrd as one program that firmware starts
+//! update     what systemd-sysupdate is to find, and how it is told
 //! sign       signatures for Secure Boot
 //! disk       disk images in several forms
 //! output     files written aside and renamed into place
@@ -38,4 +39,5 @@ pub mod sign;
 mod squashfs;
 pub mod tar;
 pub mod uki;
+pub mod update;
 pub mod verity;

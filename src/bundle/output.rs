@@ -2,6 +2,7 @@
 //! when all of them are whole.
 
 use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -53,22 +54,22 @@ impl Folder {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn file(&self, name: &'static str) -> Result<Output> {
+    pub fn file(&self, name: &str) -> Result<Output> {
         let aside = tempfile::Builder::new()
             .prefix(ASIDE)
             .tempfile_in(&self.path)
             .io("making a file in", &self.path)?;
         Ok(Output {
             aside,
-            name,
+            name: name.to_owned(),
             path: self.path.join(name),
         })
     }
 
-    /// Where a file of this name is, whole or not there.
+    /// Where it is.
     #[must_use]
-    pub fn place(&self, name: &str) -> PathBuf {
-        self.path.join(name)
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Removes a file if it is there.
@@ -78,7 +79,7 @@ impl Folder {
     pub fn remove(&self, name: &str) -> Result<()> {
         let path = self.path.join(name);
         match fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(Error::io("removing", path, error))
             }
             _ => Ok(()),
@@ -90,7 +91,7 @@ impl Folder {
 pub struct Output {
     aside: NamedTempFile,
     /// Its name.
-    pub name: &'static str,
+    pub name: String,
     path: PathBuf,
 }
 
@@ -123,7 +124,7 @@ impl Output {
     pub fn measure(&self) -> Result<(u64, Digest)> {
         // Others may have written by the name.
         let file = File::open(self.aside.path()).io("reading", &self.path)?;
-        let reader = std::io::BufReader::with_capacity(1 << 18, file);
+        let reader = io::BufReader::with_capacity(1 << 18, file);
         let (digest, size) = Digest::of_reader(reader).io("reading", &self.path)?;
         Ok((size, digest))
     }
@@ -184,5 +185,31 @@ impl Target<'_> {
     /// When that fails or the file is shorter.
     pub fn get(&self, at: u64, bytes: &mut [u8]) -> Result<()> {
         self.file.read_exact_at(bytes, at).io("reading", self.path)
+    }
+}
+
+/// Writes to a target, one after the other.
+pub struct AtEnd<'a> {
+    target: Target<'a>,
+    at: u64,
+}
+
+impl<'a> AtEnd<'a> {
+    /// From its beginning.
+    #[must_use]
+    pub fn new(target: Target<'a>) -> Self {
+        Self { target, at: 0 }
+    }
+}
+
+impl Write for AtEnd<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.target.file.write_at(bytes, self.at)?;
+        self.at += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use super::initrd::modules::{Texts, choose, plain};
 use super::initrd::{self, Init};
 use super::uki;
+use super::update::{BLESS, Name, REPART, SYSUPDATE};
 use crate::error::{Error, Kind, Result};
 use crate::image::read::Image;
 use crate::image::source::reading;
@@ -36,9 +37,22 @@ pub struct Parts {
     /// Its os-release.
     pub os_release: Vec<u8>,
     /// Its id and version, which names are made of.
-    pub name: (String, String),
+    pub name: Name,
+    /// What it has beside that which boots.
+    pub tools: Tools,
     /// systemd's stub and systemd-boot, if firmware is to start it.
     pub efi: Option<Efi>,
+}
+
+/// Programs of systemd that an image may lack and boots nevertheless.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tools {
+    /// What makes partitions.
+    pub repart: bool,
+    /// What marks a version as good.
+    pub bless: bool,
+    /// What fetches versions.
+    pub sysupdate: bool,
 }
 
 /// Programs that firmware starts.
@@ -117,8 +131,13 @@ impl Parts {
         Ok(Self {
             kernel: take(&kernel),
             initrd,
+            tools: Tools {
+                repart: source.has(REPART),
+                bless: source.has(BLESS),
+                sysupdate: source.has(SYSUPDATE),
+            },
             command_line: words.join(" "),
-            name: name(&about),
+            name: Name::of(&about),
             efi: efi.map(|(stub, loader, machine)| Efi {
                 stub: take(&stub),
                 loader: take(&loader),
@@ -154,12 +173,6 @@ impl Parts {
             release: &self.release,
         })
     }
-
-    /// `ID_VERSION`: what files and partitions of this version are called.
-    #[must_use]
-    pub fn versioned(&self) -> String {
-        format!("{}_{}", self.name.0, self.name.1)
-    }
 }
 
 /// Stub, loader, and the architecture as firmware names it.
@@ -174,32 +187,6 @@ fn efi_names(architecture: &str) -> Result<(String, String, &'static str)> {
     };
     let stub = format!("{EFI}/linux{machine}.efi.stub");
     Ok((stub, format!("{EFI}/systemd-boot{machine}.efi"), machine))
-}
-
-/// Id and version by an os-release: the image's own, or else the distribution's.
-fn name(os_release: &str) -> (String, String) {
-    let value = |key: &str| {
-        let line = os_release
-            .lines()
-            .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
-        let value = line.trim().trim_matches(['"', '\'']);
-        // What names of files may have.
-        let plain = |one: char| {
-            if one.is_ascii_alphanumeric() || "-.~^".contains(one) {
-                one
-            } else {
-                '-'
-            }
-        };
-        let value: String = value.chars().map(plain).collect();
-        (!value.is_empty()).then_some(value)
-    };
-    let id = value("IMAGE_ID").or_else(|| value("ID"));
-    let version = value("IMAGE_VERSION").or_else(|| value("VERSION_ID"));
-    (
-        id.unwrap_or_else(|| "linux".into()),
-        version.unwrap_or_else(|| "0".into()),
-    )
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -339,7 +326,8 @@ mod tests {
             initrd: Vec::new(),
             command_line: String::new(),
             os_release: Vec::new(),
-            name: ("node".into(), "7".into()),
+            name: Name::of("IMAGE_ID=node"),
+            tools: Tools::default(),
             efi: None,
         };
         let message = "the image has nothing that firmware starts";

@@ -6,6 +6,8 @@
 //! the content too: it is made of the root hash that the image has while its
 //! UUID is zero.
 
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
@@ -15,7 +17,7 @@ use super::erofs::superblock::{self, Uuid};
 use super::erofs::{BLOCK, Plan};
 use super::output::Target;
 use super::verity::{self, Hash, HashTree};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result};
 use crate::tree::TreePath;
 
 /// Blocks are read back and hashed this many bytes at a time.
@@ -147,18 +149,24 @@ pub(super) fn uuid(bytes: &[u8]) -> Uuid {
     uuid
 }
 
-/// The root hash of a root image in a file; none if it is no EROFS image, and
-/// [`Found::Foreign`] if its UUID is not what its content says, as after a change
-/// or in an image of another maker.
+/// The root hash of a root image in a file or in a part of it; none if it is no EROFS
+/// image, and [`Found::Foreign`] if its UUID is not what its content says, as after a change
+/// or in an image of another maker. `length` is how many bytes there are, and `name` what
+/// they are called.
 ///
 /// # Errors
 /// When it cannot be read or is shorter than its superblock says.
-pub fn read_root_hash(target: Target<'_>) -> Result<Option<Found>> {
-    let length = target.file.metadata().map_or(0, |about| about.len());
+pub fn read_root_hash(
+    source: &(dyn FileExt + Sync),
+    length: u64,
+    name: &Path,
+) -> Result<Option<Found>> {
     let mut block = vec![0; verity::BLOCK];
-    if length < BLOCK || target.get(0, &mut block).is_err() {
+    if length < BLOCK {
         return Ok(None);
     }
+    let get = |at: u64, bytes: &mut [u8]| source.read_exact_at(bytes, at).io("reading", name);
+    get(0, &mut block)?;
     let Some((size, found)) = superblock::decode(&block) else {
         return Ok(None);
     };
@@ -166,7 +174,7 @@ pub fn read_root_hash(target: Target<'_>) -> Result<Option<Found>> {
         return Ok(Some(Found::Foreign));
     }
     if length < size {
-        let name = target.path.display();
+        let name = name.display();
         let message = format!("`{name}` is cut off: it has {length} of {size} bytes");
         return Err(Error::new(Kind::Verify, message));
     }
@@ -176,7 +184,7 @@ pub fn read_root_hash(target: Target<'_>) -> Result<Option<Found>> {
         .map(|number| {
             let at = number * PIECE as u64;
             let mut bytes = vec![0; (size - at).min(PIECE as u64) as usize];
-            target.get(at, &mut bytes)?;
+            get(at, &mut bytes)?;
             Ok(verity::leaves(&bytes))
         })
         .collect::<Result<_>>()?;

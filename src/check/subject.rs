@@ -12,6 +12,7 @@ mod images;
 pub mod look;
 pub mod loose;
 pub mod program;
+pub mod secret;
 mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,8 +23,9 @@ use crate::compat::Version;
 use crate::tree::{Content, Entry, Node, Tree, TreePath};
 
 pub use self::images::ImageName;
-pub use self::look::{Secret, Seen};
+pub use self::look::Seen;
 pub use self::program::BuildInfo;
+pub use self::secret::Secret;
 pub use self::versions::{Said, Versions};
 
 /// A small text of the subject.
@@ -110,16 +112,23 @@ impl Subject {
     pub fn of_tree(name: &str, tree: Tree, texts: &BTreeMap<TreePath, String>) -> Self {
         let mut subject = Self::new(name, true);
         for (path, entry) in &tree.entries {
-            let inline = match &entry.node {
+            match &entry.node {
                 Node::File {
                     content: Content::Inline(bytes),
-                    ..
-                } => Some(String::from_utf8_lossy(bytes).into_owned()),
-                Node::File { .. } => texts.get(path).cloned(),
-                _ => None,
-            };
-            if let Some(text) = inline.filter(|_| look::wanted(path.as_bytes())) {
-                subject.add(path.clone(), Seen::Text(text));
+                    size,
+                } => {
+                    // Reading memory does not fail.
+                    if let Ok(Some(seen)) = look::look(path, *size, &mut &bytes[..]) {
+                        subject.add(path.clone(), seen);
+                    }
+                }
+                Node::File { .. } => {
+                    let text = texts.get(path).filter(|_| look::wanted(path.as_bytes()));
+                    if let Some(text) = text {
+                        subject.add(path.clone(), Seen::Text(text.clone()));
+                    }
+                }
+                _ => {}
             }
         }
         subject.tree = tree;

@@ -10,13 +10,15 @@ mod export;
 mod fleet;
 mod look;
 mod registry;
+mod render;
 
-pub use boot::{Boot, BootWay};
+pub use boot::{Boot, BootAccelerator, BootFormat, BootWay};
 pub use ci::{Cache, Matrix, MatrixFormat};
 pub use export::{Export, ExportFormat, Machine, SameRoot};
 pub use fleet::{Fleet, FleetPlan, FleetStatus};
 pub use look::{Check, CheckFiles, CheckFormat, Diff, FailOn, Import, Show};
 pub use registry::{Access, Format, Pull, Push, Registry};
+pub use render::Render;
 
 /// Turns a short profile into an immutable Kubernetes node image.
 #[derive(Debug, Parser)]
@@ -83,6 +85,8 @@ pub enum Verb {
     SameRoot(SameRoot),
     /// Boot images in QEMU, and say whether they are nodes that run pods
     Boot(Boot),
+    /// Render what provisions machines with an image, from templates
+    Render(Render),
     /// Push an image to registries
     Push(Push),
     /// Pull an image from a registry into an OCI image layout

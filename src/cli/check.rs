@@ -106,7 +106,7 @@ fn subject(context: &Context, arguments: &Check) -> Result<Subject> {
         kubelet_flags: arguments.files.kubelet_flags.clone(),
         kubelet: arguments.files.kubelet_config.clone(),
         crictl: arguments.files.crictl_config.clone(),
-        docker: None,
+        ..Files::default()
     };
     let mut subject = match &arguments.target {
         Some(target) => open(context, target, arguments)?,

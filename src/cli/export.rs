@@ -27,6 +27,7 @@ pub(super) fn run(context: &Context, arguments: &Export) -> Result<Outcome> {
         ExportFormat::Qcow2 => Format::Qcow2,
         ExportFormat::Vhd => Format::Vhd,
         ExportFormat::Gce => Format::Gce,
+        ExportFormat::Sysupdate => Format::Sysupdate,
     });
     let machine = &arguments.machine;
     let options = Options {
@@ -56,11 +57,7 @@ pub(super) fn run(context: &Context, arguments: &Export) -> Result<Outcome> {
     let mut table = Table::new(&["FILE", ">SIZE", "DIGEST"]);
     for file in &made.files {
         table.row([
-            arguments
-                .output
-                .join(file.format.file())
-                .display()
-                .to_string(),
+            arguments.output.join(&file.name).display().to_string(),
             human_bytes(file.size),
             file.digest.to_string(),
         ]);

@@ -67,13 +67,15 @@ fn subject(arguments: &Import) -> Result<Subject> {
         kubelet: arguments.kubelet_config.clone(),
         crictl: arguments.crictl_config.clone(),
         docker: arguments.docker_config.clone(),
+        images: arguments.images.clone(),
+        object: arguments.node_object.clone(),
     };
     let mut subject = match &arguments.node {
         Some(node) => read(node)?,
         None if files.is_empty() => {
             return Err(Error::new(Kind::Usage, "there is nothing to import")
                 .hint("name a node's root directory or an archive of it; `nodelith import --collect` prints a script that makes one")
-                .hint("or single files: --docker-config, --containerd-config, --kubelet-flags, --kubelet-config, --crictl-config"));
+                .hint("or single files: --docker-config, --containerd-config, --kubelet-flags, --kubelet-config, --crictl-config, --images, --node-object"));
         }
         None => Subject::new("loose files", false),
     };

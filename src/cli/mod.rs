@@ -19,6 +19,7 @@ mod nix_builder;
 mod pull;
 mod push;
 mod registry;
+mod render;
 mod same_root;
 mod show;
 mod sources;
@@ -93,6 +94,7 @@ fn run(context: &Context, verb: Verb) -> Result<Outcome> {
         Verb::Export(arguments) => export::run(context, &arguments),
         Verb::SameRoot(arguments) => same_root::run(context, &arguments),
         Verb::Boot(arguments) => boot::run(context, &arguments),
+        Verb::Render(arguments) => render::run(context, &arguments),
         Verb::Push(arguments) => push::run(context, &arguments),
         Verb::Pull(arguments) => pull::run(context, &arguments),
         Verb::Fleet(arguments) => fleet::run(context, &arguments),

@@ -1,4 +1,4 @@
-//! `nodelith same-root`: whether images and root images have one and the same root.
+//! `nodelith same-root`: whether images, root images and disks have one and the same root.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +9,7 @@ use super::args::SameRoot;
 use super::registry::{self, Needs};
 use super::{Context, Outcome};
 use crate::bundle::export::hex;
-use crate::bundle::same::{of_file, of_image};
+use crate::bundle::same::{of_image, of_path};
 use crate::bundle::verity::Hash;
 use crate::error::Result;
 use crate::report::Table;
@@ -18,15 +18,35 @@ pub(super) fn run(context: &Context, arguments: &SameRoot) -> Result<Outcome> {
     let mut table = Table::new(&["ROOT HASH", "FORM", "NAME"]);
     let mut roots: Vec<Value> = Vec::new();
     let mut different: BTreeMap<String, usize> = BTreeMap::new();
-    for name in &arguments.images {
-        let (form, hash) = match of_file(Path::new(name))? {
-            Some(hash) => ("erofs", hash),
-            None => ("image", image(context, name, arguments)?),
+    let mut add = |name: String, form: &str, partition: Option<&str>, hash: &Hash| {
+        let hash = hex(hash);
+        let place = match partition {
+            Some(partition) => format!("{name}, {partition}"),
+            None => name.clone(),
         };
-        let hash = hex(&hash);
-        table.row([&hash, form, name]);
-        roots.push(json!({"name": name, "form": form, "root-hash": hash}));
+        table.row([&*hash, form, &place]);
+        let mut root = json!({"name": name, "form": form, "root-hash": hash});
+        if let Some(partition) = partition {
+            root["partition"] = partition.into();
+        }
+        roots.push(root);
         *different.entry(hash).or_default() += 1;
+    };
+    for name in &arguments.images {
+        let Some(found) = of_path(Path::new(name))? else {
+            let hash = image(context, name, arguments)?;
+            add(name.clone(), "image", None, &hash);
+            continue;
+        };
+        for root in found {
+            let name = root.path.display().to_string();
+            add(
+                name,
+                root.form.name(),
+                root.partition.as_deref(),
+                &root.hash,
+            );
+        }
     }
     let same = different.len() == 1;
     let json = json!({

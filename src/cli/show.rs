@@ -8,8 +8,8 @@ use super::args::Show;
 use super::registry::{self, Needs};
 use super::{Context, Outcome};
 use crate::error::{Error, Kind, Result};
-use crate::image::annotations;
 use crate::image::read::Image;
+use crate::image::{annotations, layout};
 use crate::report::{Table, human_bytes};
 use crate::source::base::packages;
 use crate::tree::image::{ImageTree, read, read_files};
@@ -40,6 +40,11 @@ pub(super) fn run(context: &Context, arguments: &Show) -> Result<Outcome> {
     if let Some(preloaded) = preloaded_text(&image) {
         text = format!("{text}\n\n{preloaded}");
     }
+    let referrers = referrers(&image)?;
+    if let Some(text_of) = referrers_text(&referrers) {
+        text = format!("{text}\n\n{text_of}");
+    }
+    json["referrers"] = referrers_json(&referrers);
     if arguments.packages || arguments.files {
         let tree = read(&image)?;
         if arguments.packages {
@@ -157,6 +162,36 @@ fn preloaded_json(image: &Image) -> Value {
     images
         .map(|(reference, digest)| json!({"reference": reference, "digest": digest}))
         .collect()
+}
+
+/// What the image's layout lists that refers to it, like proofs.
+fn referrers(image: &Image) -> Result<Vec<Value>> {
+    let listed = |folder| layout::referrers(folder, &image.manifest.digest);
+    image.layout().map_or(Ok(Vec::new()), listed)
+}
+
+/// What kind of thing a referrer is, more closely than its type says where it can be known.
+fn kind(referrer: &Value) -> Option<&str> {
+    referrer["annotations"]["in-toto.io/predicate-type"].as_str()
+}
+
+fn referrers_text(referrers: &[Value]) -> Option<String> {
+    let mut table = Table::new(&["REFERRER", "DIGEST"]);
+    for referrer in referrers {
+        let name = kind(referrer).or(referrer["artifactType"].as_str());
+        table.row([name, referrer["digest"].as_str()].map(Option::unwrap_or_default));
+    }
+    (!referrers.is_empty()).then(|| table.render())
+}
+
+fn referrers_json(referrers: &[Value]) -> Value {
+    let one = |referrer: &Value| {
+        json!({
+            "digest": referrer["digest"], "artifact-type": referrer["artifactType"],
+            "predicate-type": kind(referrer),
+        })
+    };
+    referrers.iter().map(one).collect()
 }
 
 /// The installed packages of an image by name, from the databases that it has.

@@ -29,6 +29,8 @@ pub struct Minor {
     /// The last day of its support, where it is known.
     pub ended: Option<Date>,
     pause: String,
+    /// The newest version of kubeadm's configuration that its kubeadm reads.
+    pub kubeadm_config: String,
     /// The versions of the CRI API that kubelet speaks.
     pub cri: Vec<String>,
     /// By line of containerd the first release that is published to go with it.

@@ -59,8 +59,65 @@ pub fn write(store: &Store, folder: &Path, tag: Option<&str>, images: &[Built]) 
     let is_ours = |entry: &Value| !entry["annotations"][annotations::FORMAT].is_null();
     let mut wanted: Vec<&Descriptor> = images.iter().flat_map(Built::blobs).collect();
     wanted.push(&descriptor);
-    let unchanged = put(store, folder, &[&descriptor], &wanted, is_ours)?;
+    let entry = serde_json::to_value(&descriptor).io("writing", folder)?;
+    let unchanged = put(store, folder, vec![entry], &wanted, is_ours)?;
     Ok(Written { digest, unchanged })
+}
+
+/// Lists an artifact, which is in the store with its blobs, in the index of a layout: a
+/// referrer of an image there. One of the same type, of the same image, that says the
+/// same of itself is replaced.
+///
+/// # Errors
+/// As for [`write`].
+pub fn attach(
+    store: &Store,
+    folder: &Path,
+    artifact_type: &str,
+    subject: &Digest,
+    artifact: &Descriptor,
+    blobs: &[Descriptor],
+) -> Result<()> {
+    let mut entry = serde_json::to_value(artifact).io("writing", folder)?;
+    entry["artifactType"] = artifact_type.into();
+    let wanted: Vec<&Descriptor> = blobs.iter().chain([artifact]).collect();
+    let blobs_folder = folder.join("blobs/sha256");
+    let replaced = |other: &Value| {
+        other["artifactType"] == artifact_type
+            && other["annotations"] == entry["annotations"]
+            && subject_of(&blobs_folder, other).as_ref() == Some(subject)
+    };
+    put(store, folder, vec![entry.clone()], &wanted, replaced).map(drop)
+}
+
+/// What a layout lists that refers to a manifest: their descriptors, with their types.
+///
+/// # Errors
+/// When its index cannot be read.
+pub fn referrers(folder: &Path, subject: &Digest) -> Result<Vec<Value>> {
+    let blobs = folder.join("blobs/sha256");
+    let mut found = listed(folder)?;
+    found.retain(|entry| subject_of(&blobs, entry).as_ref() == Some(subject));
+    Ok(found)
+}
+
+/// What an artifact of a layout's index refers to, if it is one and does.
+fn subject_of(blobs: &Path, entry: &Value) -> Option<Digest> {
+    if !is_artifact(entry["artifactType"].as_str()) {
+        return None;
+    }
+    let digest: Digest = entry["digest"].as_str()?.parse().ok()?;
+    let bytes = read_small(&blobs.join(digest.hex())).ok()?;
+    let manifest: Value = serde_json::from_slice(&bytes).ok()?;
+    manifest["subject"]["digest"].as_str()?.parse().ok()
+}
+
+/// Whether an entry of an index with this `artifactType` is something else than an image
+/// (OCI image specification, "Content Descriptors": of an image it is the
+/// configuration's media type, if it is there).
+pub(super) fn is_artifact(artifact_type: Option<&str>) -> bool {
+    artifact_type
+        .is_some_and(|kind| kind != super::CONFIG && !kind.starts_with("application/vnd.docker."))
 }
 
 /// Writes images that are in the store as they are, by one tag or by their digests
@@ -100,9 +157,12 @@ pub fn write_as_is(
             }
         }
     };
-    let entries: Vec<&Descriptor> = entries.iter().collect();
+    let entries: Result<Vec<Value>> = entries
+        .iter()
+        .map(|entry| serde_json::to_value(entry).io("writing", folder))
+        .collect();
     let blobs: Vec<&Descriptor> = blobs.iter().collect();
-    put(store, folder, &entries, &blobs, replaced)
+    put(store, folder, entries?, &blobs, replaced)
 }
 
 /// Puts blobs into a layout and then entries into its index, in the place of those
@@ -110,7 +170,7 @@ pub fn write_as_is(
 fn put(
     store: &Store,
     folder: &Path,
-    entries: &[&Descriptor],
+    ours: Vec<Value>,
     wanted: &[&Descriptor],
     replaced: impl Fn(&Value) -> bool,
 ) -> Result<bool> {
@@ -119,10 +179,7 @@ fn put(
 
     let mut others = listed(folder)?;
     others.retain(|entry| !replaced(entry));
-    let mut ours = Vec::new();
-    for entry in entries {
-        ours.push(serde_json::to_value(entry).io("writing", folder)?);
-    }
+    drop_orphans(&blobs_folder, &mut others, &ours, wanted);
     let manifests: Vec<&Value> = others.iter().chain(&ours).collect();
     let index_bytes = index(&manifests)?;
     let index_path = folder.join("index.json");
@@ -148,6 +205,27 @@ fn put(
         sweep(folder, &blobs_folder, &keep);
     }
     Ok(unchanged)
+}
+
+/// Drops artifacts that refer to an image which is replaced; none if something of the
+/// others is not known.
+fn drop_orphans(blobs: &Path, others: &mut Vec<Value>, ours: &[Value], wanted: &[&Descriptor]) {
+    let mut there: BTreeSet<Digest> = wanted.iter().map(|blob| blob.digest).collect();
+    let images = others
+        .iter()
+        .filter(|entry| subject_of(blobs, entry).is_none());
+    let known = images
+        .map(|entry| referenced(blobs, entry, &mut there, 0))
+        .all(|known| known.is_some());
+    if known
+        && ours
+            .iter()
+            .all(|entry| !is_artifact(entry["artifactType"].as_str()))
+    {
+        others.retain(|entry| {
+            subject_of(blobs, entry).is_none_or(|subject| there.contains(&subject))
+        });
+    }
 }
 
 /// Says whether images can be put into `folder`, before any work is done for them.

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::contents::MOST_NESTED;
+use super::layout::is_artifact;
 use super::manifest::{Descriptor, Platform};
 use super::source::{Blob, Source, Verified};
 use super::{annotations, is_index, is_manifest};
@@ -167,6 +168,24 @@ impl Image {
         })
     }
 
+    /// The folder of the layout that it is in, if it is in one.
+    #[must_use]
+    pub fn layout(&self) -> Option<&Path> {
+        match &self.source {
+            Source::Layout(folder) => Some(folder),
+            _ => None,
+        }
+    }
+
+    /// The layout's folder or the archive's file, if it is in one.
+    #[must_use]
+    pub fn place(&self) -> Option<&Path> {
+        match &self.source {
+            Source::Layout(path) | Source::Archive(_, _, path) => Some(path),
+            Source::Store(_) => None,
+        }
+    }
+
     /// The configuration as it is written, with all that is not understood here.
     ///
     /// # Errors
@@ -190,18 +209,33 @@ impl Image {
     }
 }
 
-/// What a layout's index names, or what it names by this tag.
+/// What a layout's index names, or what it names by this tag. Artifacts that refer to
+/// its images are none of them, where no tag asks for one.
 pub(super) fn entries(source: &Source, tag: Option<&str>) -> Result<Vec<Descriptor>> {
-    let mut found: Vec<Descriptor> = parse(&source.named("index.json")?, "index.json")?;
-    if let Some(tag) = tag {
-        found.retain(|entry| {
-            entry
-                .annotations
-                .get(annotations::REF_NAME)
-                .is_some_and(|name| name == tag)
-        });
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Entry {
+        #[serde(flatten)]
+        descriptor: Descriptor,
+        artifact_type: Option<String>,
     }
-    Ok(found)
+    #[derive(Deserialize)]
+    struct Index {
+        manifests: Vec<Entry>,
+    }
+    let index: Index = json(&source.named("index.json")?, "index.json")?;
+    let mut found = index.manifests;
+    match tag {
+        Some(tag) => found.retain(|entry| {
+            let name = entry.descriptor.annotations.get(annotations::REF_NAME);
+            name.is_some_and(|name| name == tag)
+        }),
+        None if found.len() > 1 => {
+            found.retain(|entry| !is_artifact(entry.artifact_type.as_deref()));
+        }
+        None => {}
+    }
+    Ok(found.into_iter().map(|entry| entry.descriptor).collect())
 }
 
 /// Of an index's entries the one that is meant.

@@ -25,8 +25,8 @@ pub(super) enum Source {
     Layout(PathBuf),
     /// Blobs that are in the store, without an index.
     Store(Store),
-    /// An uncompressed tar of a layout: where each member begins, and its size.
-    Archive(File, BTreeMap<Vec<u8>, (u64, u64)>),
+    /// An uncompressed tar of a layout: where each member begins, and its size; its path.
+    Archive(File, BTreeMap<Vec<u8>, (u64, u64)>, PathBuf),
 }
 
 impl Source {
@@ -54,7 +54,7 @@ impl Source {
                 return Err(invalid("it has too many members"));
             }
         }
-        Ok(Self::Archive(file, members))
+        Ok(Self::Archive(file, members, path.to_owned()))
     }
 
     /// A small file that is not a blob.
@@ -63,7 +63,9 @@ impl Source {
         let blob = match self {
             Self::Layout(folder) => Blob::file(open(&folder.join(name))?)?,
             Self::Store(_) => return Err(invalid(&format!("it has no `{name}`"))),
-            Self::Archive(file, members) => Blob::part(file, members.get(name.as_bytes()), name)?,
+            Self::Archive(file, members, _) => {
+                Blob::part(file, members.get(name.as_bytes()), name)?
+            }
         };
         blob.take(MAX_JSON + 1)
             .read_to_end(&mut bytes)
@@ -79,7 +81,9 @@ impl Source {
         match self {
             Self::Layout(folder) => Blob::file(open(&folder.join(name))?),
             Self::Store(store) => Blob::file(open(&store.blob_path(&descriptor.digest))?),
-            Self::Archive(file, members) => Blob::part(file, members.get(name.as_bytes()), &name),
+            Self::Archive(file, members, _) => {
+                Blob::part(file, members.get(name.as_bytes()), &name)
+            }
         }
     }
 

@@ -27,10 +27,18 @@ const ORDER: [&str; 16] = [
 /// Longer lists have an item on each line.
 const LONGEST_LINE: usize = 88;
 
+/// What stands above suggestions.
+const SUGGESTED: &str = "
+# Images that the node had. What is taken out of the comments here is in the image, so
+# that nodes start pods with no registry at hand.
+";
+
 /// A profile being written.
 #[derive(Debug, Clone, Default)]
 pub struct Draft {
     values: BTreeMap<Vec<String>, Said>,
+    /// What may be taken into the profile, in lines of TOML, by what it is about.
+    suggestions: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Debug, Clone)]
@@ -78,6 +86,27 @@ impl Draft {
     /// Adds to a list what is not in it.
     pub fn add(&mut self, path: &[&str], item: impl Into<Value>, from: &str) {
         self.grow(owned(path), item.into(), Some(from));
+    }
+
+    /// Suggests lines of TOML, which are written as comments at the end.
+    pub fn suggest(&mut self, about: &str, lines: Vec<String>) {
+        self.suggestions.entry(about.to_owned()).or_insert(lines);
+    }
+
+    /// Puts an item of a list into the place of another, or adds it.
+    pub fn replace(&mut self, path: &[&str], old: &Value, new: Value, from: &str) {
+        if let Some(Said { value, .. }) = self.values.get_mut(&owned(path))
+            && let Value::Array(items) = value
+        {
+            items.retain(|item| item != old);
+        }
+        self.add(path, new, from);
+    }
+
+    /// The value of a key.
+    #[must_use]
+    pub fn get(&self, path: &[&str]) -> Option<&Value> {
+        self.values.get(&owned(path)).map(|said| &said.value)
     }
 
     /// Takes a key out, or all of a section; whether anything was there.
@@ -155,6 +184,13 @@ impl Draft {
                     }
                 }
             }
+        }
+        if !self.suggestions.is_empty() {
+            written.text += SUGGESTED;
+        }
+        for line in self.suggestions.values().flatten() {
+            let comment = if line.starts_with('#') { "" } else { "#" };
+            written.text += &format!("{comment}{}\n", one_line(line));
         }
         written
     }

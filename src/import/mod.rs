@@ -19,8 +19,12 @@
 mod containerd;
 mod docker;
 mod draft;
+mod images;
 mod kubelet;
 mod ledger;
+mod limits;
+mod networks;
+mod object;
 mod proxy;
 mod refused;
 pub mod report;
@@ -67,5 +71,9 @@ pub fn import(subject: &Subject, target: &Target, trial: Trial<'_>) -> Result<Im
     containerd::import(&mut work);
     proxy::import(&mut work);
     system::import(&mut work);
+    limits::import(&mut work);
+    networks::import(&mut work);
+    object::import(&mut work);
+    images::import(&mut work);
     refused::settle(work, trial)
 }

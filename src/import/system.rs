@@ -1,7 +1,6 @@
-//! The system around the runtime: kernel settings, modules, crictl, networks.
+//! The system around the runtime: kernel settings, modules, crictl.
 
 use super::work::{Found, Where, Work, may_be_shown};
-use crate::check::document::Node;
 use crate::check::facts::kernel::Said;
 
 /// Reads what the machine itself was told.
@@ -9,7 +8,6 @@ pub(super) fn import(work: &mut Work<'_>) {
     sysctls(work);
     modules(work);
     crictl(work);
-    networks(work);
 }
 
 /// Whether a text is the site's rather than a package's.
@@ -82,25 +80,5 @@ fn crictl(work: &mut Work<'_>) {
                 "give it to crictl as a flag: `crictl --help` lists them",
             ),
         }
-    }
-}
-
-/// Networks of pods: a network add-on writes them on every node.
-fn networks(work: &mut Work<'_>) {
-    let subject = work.subject;
-    for text in subject.texts_below("etc/cni/net.d/") {
-        let file = &subject.texts[text];
-        let name = String::from_utf8_lossy(file.path.name()).into_owned();
-        let at = Where { text, at: 0 };
-        let kind = Node::yaml(&file.text, text).ok();
-        let kind = kind.and_then(|all| all.first()?.get("name")?.text().map(str::to_owned));
-        let found = Found {
-            value: kind,
-            ..work.found("network", &name, at, None)
-        };
-        work.otherwise(
-            &found,
-            "the network add-on writes it when the node joins; if nobody does, put it into the image with `[[files]]`",
-        );
     }
 }

@@ -8,7 +8,7 @@ use super::target::{Suite, Target};
 use crate::check::document::{self, Node};
 use crate::check::facts::Facts;
 use crate::check::rule::Place;
-use crate::check::subject::{Subject, look};
+use crate::check::subject::{Said, Subject, secret};
 use crate::compat::Version;
 use crate::error::{Error, Kind, Result};
 use crate::profile::value::credentials;
@@ -91,7 +91,9 @@ pub struct Found {
 
 impl<'a> Work<'a> {
     pub fn new(subject: &'a Subject, facts: &'a Facts<'a>, target: &Target) -> Result<Self> {
-        let found = facts.versions.kubernetes.as_ref().map(|said| said.version);
+        let said = facts.versions.kubernetes.clone();
+        let said = said.or_else(|| super::object::kubernetes(subject));
+        let found = said.as_ref().map(|said| said.version);
         let kubernetes = target.kubernetes.or(found).ok_or_else(|| {
             Error::new(Kind::Usage, "the node does not say which Kubernetes it has")
                 .hint("give the version of the new node with `--kubernetes`")
@@ -111,17 +113,16 @@ impl<'a> Work<'a> {
             files: Vec::new(),
             name: target.name.to_string(),
         };
-        work.begin(target)?;
+        work.begin(target, said.as_ref())?;
         Ok(work)
     }
 
     /// What every node of ours has: the ready profile of the suite, in one file.
-    fn begin(&mut self, target: &Target) -> Result<()> {
+    fn begin(&mut self, target: &Target, said: Option<&Said>) -> Result<()> {
         self.lay(self.suite.ready)?;
         let architecture = target.architecture.name();
         self.draft.set(&["name"], self.name.clone(), "");
         self.draft.set(&["architecture"], architecture, "");
-        let said = self.facts.versions.kubernetes.as_ref();
         let from = match (target.kubernetes, said) {
             (None, Some(said)) => format!("as {} says", said.from),
             _ => String::new(),
@@ -237,6 +238,6 @@ pub fn may_be_shown(name: &str, value: &str) -> bool {
     value.len() <= LONGEST_VALUE
         && !value.contains(['\n', '\r'])
         && !credentials(value)
-        && look::secret(value).is_none()
+        && secret::secret(value).is_none()
         && !SECRET.iter().any(|secret| last.contains(secret))
 }

@@ -14,6 +14,9 @@ use crate::tree::{Node, TreePath};
 /// Made after the profile's files, which would be lost there.
 const LATER: [&str; 2] = [PRESET, SETTINGS_PATH];
 
+/// Files of at most so many bytes are at hand where the node is checked.
+const LOOKED_AT: u64 = 64 << 10;
+
 pub(super) fn configure(draft: &mut Draft<'_>, accounts: &Accounts) -> Result<()> {
     for file in &draft.profile.files {
         let path = place(draft, &file.path);
@@ -79,16 +82,19 @@ fn one(draft: &mut Draft<'_>, file: &File, path: &str, accounts: &Accounts) -> R
         Digest::of(text.as_bytes()).to_string()
     } else if let Some(source) = &file.source {
         let located = |error| draft.locate(error, &["files", "source"], source.path());
-        if UNIT_FOLDERS
+        let is_unit = UNIT_FOLDERS
             .iter()
-            .any(|folder| TreePath::from(path).is_within(folder.as_bytes()))
-        {
-            // Units are read again, to be enabled.
+            .any(|folder| TreePath::from(path).is_within(folder.as_bytes()));
+        let (size, content) = draft.local.content(source).map_err(located)?;
+        if is_unit || size <= LOOKED_AT {
+            // Units are read again, to be enabled; and in what is small secrets are sought.
             let bytes = draft.local.read(source).map_err(located)?;
             draft.bytes(path, &bytes, access);
-            Digest::of(&bytes).to_string()
+            match is_unit {
+                true => Digest::of(&bytes).to_string(),
+                false => format!("{size} bytes from {source}"),
+            }
         } else {
-            let (size, content) = draft.local.content(source).map_err(located)?;
             draft.file(path, size, content, access);
             format!("{size} bytes from {source}")
         }

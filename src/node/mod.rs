@@ -22,6 +22,7 @@ mod der;
 mod draft;
 pub mod facts;
 mod files;
+mod identity;
 mod images;
 mod kubelet;
 mod pairs;
@@ -213,6 +214,7 @@ pub fn configure(
     cni::configure(&mut draft, components)?;
     crictl::configure(&mut draft, components)?;
     kubelet::configure(&mut draft, components)?;
+    identity::configure(&mut draft, components)?;
     images::configure(&mut draft, components)?;
     files::configure(&mut draft, &accounts)?;
     // What the root and the profile do not bring.

@@ -1,6 +1,6 @@
 //! Kernel settings, modules, the kernel command line, and os-release.
 
-use super::draft::Draft;
+use super::draft::{Access, Draft};
 use crate::profile::value::{Argument, ModuleName};
 use crate::source::base::OS_RELEASE;
 
@@ -14,6 +14,8 @@ const COMMAND_LINE: &str = "usr/lib/kernel/cmdline";
 const KARGS: &str = "usr/lib/bootc/kargs.d/90-nodelith.toml";
 /// What systemd-update-done.service(8) writes.
 const UPDATED: &str = "etc/.updated";
+/// Where systemd-gpt-auto-generator(8) and bootctl(1) look for it.
+const EFI: &str = "efi";
 const SYSTEMD: &str = "usr/lib/systemd/systemd";
 
 pub(super) fn configure(draft: &mut Draft<'_>) {
@@ -22,6 +24,7 @@ pub(super) fn configure(draft: &mut Draft<'_>) {
     command_line(draft);
     os_release(draft);
     updated(draft);
+    efi(draft);
 }
 
 fn sysctl(draft: &mut Draft<'_>) {
@@ -117,5 +120,12 @@ fn os_release(draft: &mut Draft<'_>) {
 fn updated(draft: &mut Draft<'_>) {
     if draft.profile.base_image.is_none() && draft.facts.node(SYSTEMD).is_some() {
         draft.text(UPDATED, "# Made when the image was built.\n");
+    }
+}
+
+/// A place for the EFI system partition: a root that is read-only gets none later.
+fn efi(draft: &mut Draft<'_>) {
+    if draft.profile.base_image.is_none() && draft.facts.node(SYSTEMD).is_some() {
+        draft.folder(EFI, Access::root(0o755));
     }
 }

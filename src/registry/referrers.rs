@@ -21,6 +21,7 @@ use crate::image::contents::Contents;
 use crate::image::manifest::Descriptor;
 use crate::image::{INDEX, MANIFEST};
 use crate::report::Unit;
+use crate::store::Store;
 
 /// A configuration that says nothing (OCI image specification, "Guidance for an Empty Descriptor").
 const EMPTY: (&str, &[u8]) = ("application/vnd.oci.empty.v1+json", b"{}");
@@ -52,6 +53,57 @@ pub struct Artifact {
     pub blobs: Vec<Descriptor>,
     /// What else is said of it.
     pub annotations: BTreeMap<String, String>,
+}
+
+impl Artifact {
+    /// Puts its manifest into the store, as one that refers to `subject`; with the
+    /// blobs that it names.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn store(&self, store: &Store, subject: &Descriptor) -> Result<Stored> {
+        let blob = |media_type: &str, digest, size: usize| Descriptor {
+            media_type: media_type.into(),
+            digest,
+            size: size as u64,
+            annotations: BTreeMap::new(),
+            platform: None,
+        };
+        let empty = blob(EMPTY.0, store.put(EMPTY.1)?, EMPTY.1.len());
+        // A manifest has at least one layer.
+        let layers = match self.blobs.is_empty() {
+            true => vec![empty.clone()],
+            false => self.blobs.clone(),
+        };
+        let bytes = canonical(&json!({
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "artifactType": self.artifact_type,
+            "config": empty,
+            "layers": layers,
+            "subject": {
+                "mediaType": subject.media_type, "digest": subject.digest, "size": subject.size,
+            },
+            "annotations": self.annotations,
+        }))?;
+        let manifest = blob(MANIFEST, store.put(&bytes)?, bytes.len());
+        Ok(Stored {
+            manifest,
+            bytes,
+            blobs: [vec![empty], layers].concat(),
+        })
+    }
+}
+
+/// An artifact whose manifest is in the store too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The manifest.
+    pub manifest: Descriptor,
+    /// The manifest's bytes.
+    pub bytes: Vec<u8>,
+    /// What it names, which is in the store.
+    pub blobs: Vec<Descriptor>,
 }
 
 /// What came of attaching.
@@ -135,32 +187,9 @@ impl Registries {
         artifact: &Artifact,
     ) -> Result<Attached> {
         let store = &self.0.store;
-        let empty = json!({
-            "mediaType": EMPTY.0, "digest": store.put(EMPTY.1)?, "size": EMPTY.1.len(),
-        });
-        let layers = match artifact.blobs.is_empty() {
-            // A manifest has at least one layer.
-            true => json!([empty]),
-            false => json!(artifact.blobs),
-        };
-        let bytes = canonical(&json!({
-            "schemaVersion": 2,
-            "mediaType": MANIFEST,
-            "artifactType": artifact.artifact_type,
-            "config": empty,
-            "layers": layers,
-            "subject": {
-                "mediaType": subject.media_type, "digest": subject.digest, "size": subject.size,
-            },
-            "annotations": artifact.annotations,
-        }))?;
-        let manifest = Descriptor {
-            media_type: MANIFEST.into(),
-            digest: store.put(&bytes)?,
-            size: bytes.len() as u64,
-            annotations: BTreeMap::new(),
-            platform: None,
-        };
+        let Stored {
+            manifest, bytes, ..
+        } = artifact.store(store, subject)?;
         let name = reference.to_string();
         let contents = Arc::new(Contents::in_store(&name, store, manifest.clone())?);
         let repository = self.repository(reference)?;

@@ -7,6 +7,7 @@
 
 mod table;
 mod task;
+mod xml;
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 
 pub use table::Table;
 pub use task::{Task, Unit, counted, human_bytes};
+pub use xml::xml_text;
 
 /// How to report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

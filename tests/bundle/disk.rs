@@ -3,6 +3,7 @@
 //! GNU tar for Google Cloud's.
 
 use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -10,9 +11,10 @@ use insta::assert_snapshot;
 use nodelith::bundle::disk::content::Content;
 use nodelith::bundle::disk::fat::Files;
 use nodelith::bundle::disk::layout::{Disk, Parts, Sizes, Wanted, disk};
+use nodelith::bundle::disk::qcow2::read::Qcow2;
 use nodelith::bundle::disk::{fat, gce, qcow2, raw, vhd};
 use nodelith::bundle::output::Target;
-use nodelith::error::Result;
+use nodelith::error::{Context, Kind, Result};
 use serde_json::Value;
 
 use crate::common::{output, run};
@@ -134,6 +136,7 @@ fn every_form_has_the_same_bytes() {
             check.starts_with("No errors were found on the image."),
             "{check}"
         );
+        assert!(read_qcow2(&qcow2).unwrap() == fs::read(&raw).unwrap());
         let about: Value =
             serde_json::from_str(&image(&["info", "--output=json"], &[&qcow2])).unwrap();
         assert_eq!(about["virtual-size"], 64 * MIB);
@@ -179,6 +182,62 @@ fn every_form_has_the_same_bytes() {
         let again = pool.install(|| write(folder, "again", make_qcow2, &disk));
         assert!(fs::read(again).unwrap() == fs::read(qcow2).unwrap());
     });
+}
+
+/// The disk in a qcow2.
+fn read_qcow2(path: &Path) -> Result<Vec<u8>> {
+    let image = Qcow2::open(File::open(path).unwrap(), path)?;
+    let mut bytes = vec![0; image.size() as usize];
+    // In pieces that are no clusters.
+    for (number, piece) in bytes.chunks_mut(1_000_000).enumerate() {
+        let at = number as u64 * 1_000_000;
+        image.read_exact_at(piece, at).io("reading", path)?;
+    }
+    Ok(bytes)
+}
+
+/// In all the forms that `qemu-img` writes.
+#[test]
+fn qcow2_of_another_maker_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let raw = with(folder, small(), |disk| {
+        let make = |content: &Content<'_>, to: Target<'_>| raw::write(content, to, &|_| {});
+        write(folder, "raw", make, &disk.unwrap())
+    });
+    let bytes = fs::read(&raw).unwrap();
+    let path = folder.join("qcow2");
+    let convert = |arguments: &[&str]| {
+        let command = ["convert", "-f", "raw", "-O", "qcow2"];
+        image(&[&command, arguments].concat(), &[&raw, &path]);
+    };
+    for arguments in [
+        &[][..],
+        &["-c"],
+        &["-c", "-o", "compression_type=zstd"],
+        &["-c", "-o", "cluster_size=2M"],
+        &["-c", "-o", "cluster_size=512"],
+        &["-o", "compat=0.10"],
+        &["-o", "preallocation=metadata,lazy_refcounts=on"],
+        &["-S", "0"],
+    ] {
+        convert(arguments);
+        assert!(read_qcow2(&path).unwrap() == bytes, "{arguments:?}");
+    }
+    let refuse = |arguments: &[&str]| {
+        convert(arguments);
+        let said = read_qcow2(&path).unwrap_err().message();
+        said.replace(&*path.to_string_lossy(), "FILE")
+    };
+    assert_snapshot!(refuse(&["-o", "extended_l2=on"]), @"`FILE` cannot be read as qcow2: it needs features 0x10, which are not known here");
+    let data = format!("data_file={}", folder.join("data").display());
+    assert_snapshot!(refuse(&["-o", &data]), @"`FILE` cannot be read as qcow2: it needs features 0x4, which are not known here");
+    convert(&["-c"]);
+    let file = File::options().write(true).open(&path).unwrap();
+    file.set_len(fs::metadata(&path).unwrap().len() / 2)
+        .unwrap();
+    let said = read_qcow2(&path).unwrap_err();
+    assert_eq!(said.kind(), Kind::Verify, "{}", said.message());
 }
 
 #[test]

@@ -28,5 +28,6 @@ mod memory;
 mod reproducible;
 mod same_root;
 mod signing;
+mod sysupdate;
 mod uki;
 mod verity;

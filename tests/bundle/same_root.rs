@@ -1,15 +1,18 @@
 //! `nodelith same-root`.
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 
 use insta::assert_snapshot;
+use nodelith::bundle::disk::gpt;
 use nodelith::layer::Compression;
 
 use crate::common::{json, nodelith, output, refused, run};
 use crate::images::{export, ours};
 use crate::sample;
+use crate::uki::Scene;
 
 fn same_root(names: &[&Path]) -> Command {
     let mut command = nodelith();
@@ -37,6 +40,80 @@ fn one_root_in_several_forms() {
         assert_eq!(said["roots"][number]["root-hash"], *root_hash);
         assert_eq!(said["roots"][number]["form"], *form);
     }
+}
+
+/// Disks in all forms that are read, and folders with them.
+#[test]
+fn one_root_on_disks() {
+    let scene = Scene::of(|_| {});
+    let exported = json(&mut scene.export("erofs,disk,qcow2,vhd", "out"));
+    let root_hash = &exported["root"]["root-hash"];
+    run(Command::new("qemu-img")
+        .args([
+            "convert",
+            "-O",
+            "qcow2",
+            "-c",
+            "-o",
+            "compression_type=zstd",
+        ])
+        .args(["out/disk.raw", "other.qcow2"])
+        .current_dir(scene.path("")));
+    let names = ["image", "other.qcow2", "out"].map(Path::new);
+    let said = json(same_root(&names).current_dir(scene.path("")));
+    assert_eq!(said["same"], true, "{said:#}");
+    let roots = said["roots"].as_array().unwrap().iter();
+    let roots: Vec<[&str; 3]> = roots
+        .map(|root| {
+            assert_eq!(root["root-hash"], *root_hash);
+            let field = |key: &str| root[key].as_str().unwrap_or_default();
+            [field("form"), field("name"), field("partition")]
+        })
+        .collect();
+    assert_eq!(
+        roots,
+        [
+            ["image", "image", ""],
+            ["qcow2", "other.qcow2", "node_7"],
+            ["qcow2", "out/disk.qcow2", "node_7"],
+            ["disk", "out/disk.raw", "node_7"],
+            ["disk", "out/disk.vhd", "node_7"],
+            ["erofs", "out/root.erofs", ""],
+        ]
+    );
+
+    // A byte of the root, and other damage.
+    let refuse = |name: &str, status| {
+        refused(
+            same_root(&[Path::new(name)]).current_dir(scene.path("")),
+            status,
+        )
+    };
+    let disk = fs::File::options()
+        .read(true)
+        .write(true)
+        .open(scene.path("out/disk.raw"))
+        .unwrap();
+    let start = gpt::read(&disk).unwrap()[&2].start;
+    let mut byte = [0];
+    disk.read_exact_at(&mut byte, start + 5000).unwrap();
+    disk.write_all_at(&[byte[0] ^ 1], start + 5000).unwrap();
+    assert_snapshot!(refuse("out/disk.raw", 4), @"");
+    run(scene.export("disk", "out").args(["--disk-size", "200M"]));
+    disk_without_roots(&scene.path("out/disk.raw"));
+    assert_snapshot!(refuse("out", 4), @"");
+    fs::write(scene.path("bad.qcow2"), b"QFI\xfb\0\0\0\x09").unwrap();
+    assert_snapshot!(refuse("bad.qcow2", 4), @"");
+    run(&mut scene.export("uki", "out"));
+    assert_snapshot!(refuse("out", 2), @"");
+}
+
+/// Says of the root's partition that it is something else's.
+fn disk_without_roots(disk: &Path) {
+    run(Command::new("/sbin/sfdisk")
+        .args(["--no-reread", "--no-tell-kernel", "--part-type"])
+        .arg(disk)
+        .args(["2", "0FC63DAF-8483-4772-8E79-3D69D8477DE4"]));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use insta::assert_snapshot;
+use nodelith::bundle::update;
 use nodelith::layer::Compression;
 use nodelith::tree::{Node, Tree, TreePath};
 use serde_json::Value;
@@ -78,6 +79,9 @@ pub fn bootable(folder: &Path) -> Tree {
     add("usr/lib/os-release", about.into());
     add(STUB, program(folder, "stub"));
     add(LOADER, program(folder, "loader"));
+    for tool in [update::BLESS, update::REPART, update::SYSUPDATE] {
+        add(tool, Vec::new());
+    }
     tree
 }
 
@@ -209,7 +213,7 @@ fn what_is_in_the_unified_kernel_image_and_on_the_disk() {
 }
 
 /// Takes away what begins so.
-fn without(path: &'static str) -> impl FnOnce(&mut Tree) {
+pub fn without(path: &'static str) -> impl FnOnce(&mut Tree) {
     move |tree| {
         let gone = |name: &TreePath| name.as_bytes().starts_with(path.as_bytes());
         tree.entries.retain(|name, _| !gone(name));

@@ -98,6 +98,49 @@ fn a_build_refuses_errors_unless_they_are_accepted() {
     refused(&mut build(&folder, &[]), 1);
 }
 
+/// What a node is given at boot is refused in its image, wherever a profile puts it.
+#[test]
+fn a_build_refuses_what_one_node_is_given() {
+    const TOKEN: &str = "abcdef.0123456789abcdef";
+    let planted = format!(
+        "[[files]]\npath = \"/etc/site/bootstrap\"\nsource = \"bootstrap\"\n\
+         [[files]]\npath = \"/etc/kubeadm/join.yaml\"\n\
+         text = \"kind: JoinConfiguration\\ntlsBootstrapToken: {TOKEN}\\n\"\n\
+         [[files]]\npath = \"/usr/local/share/login.json\"\n\
+         text = '{{\"auths\": {{\"r.example\": {{\"auth\": \"dXNlcjpwYXNz\"}}}}}}'\n\
+         [[files]]\npath = \"/etc/site.conf\"\n\
+         text = \"-----BEGIN PRIVATE KEY-----\\nMC4=\\n\"\n"
+    );
+    let folder = folder("planted", &planted);
+    let kubeconfig =
+        format!("clusters:\n- name: a\nusers:\n- name: b\n  user:\n    token: {TOKEN}\n");
+    fs::write(folder.join("bootstrap"), kubeconfig).unwrap();
+    let said = refused(&mut build(&folder, &[]), 1);
+    for (path, what) in [
+        ("/etc/site/bootstrap", "`nodelith.bootstrap-kubeconfig`"),
+        ("/etc/kubeadm/join.yaml", "`nodelith.kubeadm-join`"),
+        ("/usr/local/share/login.json", "`nodelith.registry-auth`"),
+        ("/etc/site.conf", "`tmpfiles.extra`"),
+    ] {
+        let told = |line: &str| line.contains(&format!("({path})")) && line.contains(what);
+        assert!(said.lines().any(told), "{path}:\n{said}");
+    }
+    assert!(
+        !said.contains(TOKEN) && !folder.join("out").exists(),
+        "{said}"
+    );
+    // The same once the root is known, without a build; and in the image of who insists.
+    let found = |target: &str| {
+        let found = findings(&folder, target).into_iter();
+        found
+            .filter(|one| one.starts_with("ND-HYG-"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(found("node.toml").len(), 4);
+    json(&mut build(&folder, &["--accept-findings", "planted"]));
+    assert_eq!(found("out"), found("node.toml"));
+}
+
 #[test]
 fn what_is_well_is_built_without_a_word() {
     let folder = folder("well", "");

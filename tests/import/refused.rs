@@ -15,7 +15,7 @@ fn nothing_and_nobody() {
     assert_snapshot!(said(&[], 2), @r"
     error: there is nothing to import
     hint: name a node's root directory or an archive of it; `nodelith import --collect` prints a script that makes one
-    hint: or single files: --docker-config, --containerd-config, --kubelet-flags, --kubelet-config, --crictl-config
+    hint: or single files: --docker-config, --containerd-config, --kubelet-flags, --kubelet-config, --crictl-config, --images, --node-object
     ");
     assert_snapshot!(said(&["no-such-node"], 2), @r"
     error: there is no `no-such-node`
@@ -83,4 +83,51 @@ fn broken_files() {
       docker daemon.json  [FOLDER/daemon.json:1]
         it cannot be read: while parsing a node, did not find expected node content
     ");
+}
+
+/// Lists and objects that are none are counted as lost.
+#[test]
+fn lists_of_images_and_nodes_that_are_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("images.txt");
+    fs::write(&images, "Cannot connect to the Docker daemon\n").unwrap();
+    let object = folder.path().join("node.yaml");
+    let two = "kind: NodeList\nitems:\n- metadata: {name: a}\n- metadata: {name: b}\n";
+    fs::write(&object, two).unwrap();
+    let mut import = nodelith();
+    import.arg("import").arg("--images").arg(&images);
+    import.arg("--node-object").arg(&object);
+    import.args(["--kubernetes", "1.33", "--output"]);
+    let said = run(import.arg(folder.path().join("node.toml")));
+    let said = String::from_utf8(said)
+        .unwrap()
+        .replace(folder.path().to_str().unwrap(), "FOLDER");
+    assert_snapshot!(said, @r"
+    carried over (0)
+
+    changed in meaning (0)
+
+    cannot be carried (2)
+      image list  [FOLDER/images.txt:1]
+        it cannot be read: it is no list that `docker images` or `crictl images` prints
+      node object  [FOLDER/node.yaml:1]
+        several nodes are in it, and none has this one's name: give one alone
+    ");
+}
+
+/// The version of Kubernetes is the Node object's where nothing else says one.
+#[test]
+fn a_node_object_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let object = folder.path().join("node.yaml");
+    let node = "kind: Node\nmetadata: {name: a}\nspec:\n  taints:\n  - {key: site.example/dedicated, effect: NoSchedule}\nstatus:\n  nodeInfo: {kubeletVersion: v1.33.4-gke.1, containerRuntimeVersion: 'docker://24.0.7'}\n  capacity: {cpu: '4', memory: 16Gi, pods: '250'}\n  allocatable: {cpu: 3800m, memory: 15Gi, pods: '250'}\n";
+    fs::write(&object, node).unwrap();
+    let profile = folder.path().join("node.toml");
+    let mut import = nodelith();
+    import.arg("import").arg("--node-object").arg(&object);
+    run(import.arg("--output").arg(&profile));
+    let profile: toml::Table = fs::read_to_string(profile).unwrap().parse().unwrap();
+    assert_eq!(profile["kubernetes"]["version"].as_str(), Some("1.33"));
+    let config = profile["kubelet"]["config"].to_string();
+    assert_snapshot!(config, @r#"{ maxPods = 250, registerWithTaints = [{ effect = "NoSchedule", key = "site.example/dedicated" }], systemReserved = { cpu = "200m", memory = "946176Ki" } }"#);
 }

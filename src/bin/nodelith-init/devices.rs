@@ -5,6 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use nodelith::bundle::disk::SECTOR;
 use nodelith::bundle::disk::gpt::{self, Partition, Uuid};
 
 use crate::Result;
@@ -29,6 +30,12 @@ impl Disk {
             .iter()
             .find(|(_, partition)| fits(partition));
         found.map(|(device, _)| device.clone())
+    }
+
+    /// How many bytes it has.
+    pub fn size(&self) -> Result<u64> {
+        let sectors = fs::read_to_string(format!("/sys/block/{}/size", self.name))?;
+        Ok(sectors.trim().parse::<u64>()?.saturating_mul(SECTOR))
     }
 
     /// The same disk, looked at again.

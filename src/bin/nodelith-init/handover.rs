@@ -9,6 +9,7 @@ use std::process::Command;
 
 use rustix::mount::{UnmountFlags, mount_move, unmount};
 
+use crate::credentials::Environment;
 use crate::lay::in_root;
 use crate::{IMAGE, MEMORY, ROOT, RUN, Result};
 
@@ -52,12 +53,13 @@ fn empty(folder: &Path, device: u64) {
     }
 }
 
-/// Makes the root `/` and becomes its init.
-pub fn switch() -> Result<Infallible> {
+/// Makes the root `/` and becomes its init, which is told of `environment`.
+pub fn switch(environment: &Environment) -> Result<Infallible> {
     rustix::process::chdir(ROOT)?;
     mount_move(".", "/").map_err(|error| format!("moving the root to `/`: {error}"))?;
     rustix::process::chroot(".")?;
     rustix::process::chdir("/")?;
-    let error = Command::new(INIT).exec();
+    let told = environment.iter().map(|(name, value)| (name, value));
+    let error = Command::new(INIT).envs(told).exec();
     Err(format!("starting `{INIT}`: {error}").into())
 }

@@ -12,7 +12,9 @@
 #![expect(clippy::print_stderr, reason = "what it says goes to the console")]
 
 mod copy;
+mod credentials;
 mod devices;
+mod grow;
 mod handover;
 mod keep;
 mod lay;
@@ -20,6 +22,7 @@ mod modules;
 mod plumbing;
 mod repart;
 mod units;
+mod update;
 mod verity;
 
 use std::error::Error;
@@ -85,8 +88,13 @@ fn boot() -> Result<std::convert::Infallible> {
     lay::kept_folders()?;
     keep::put_back()?;
     units::write()?;
+    // A node without them can be helped, one that does not boot cannot.
+    let environment = credentials::pass_on().unwrap_or_else(|error| {
+        eprintln!("nodelith: credentials: {error}");
+        credentials::Environment::new()
+    });
     handover::clear_away()?;
-    handover::switch()
+    handover::switch(&environment)
 }
 
 /// The kernel's own file systems, and `/run`, into which a further initrd may have
@@ -151,10 +159,13 @@ fn roots_of_disk(modules: &mut Modules, hash: &str) -> Result<()> {
         None => devices::by_label(VAR_LABEL)?,
     };
     if found.is_none() {
-        repart::run(&disk)?;
+        repart::run(&disk, "/var is in memory")?;
         found = var(&disk.again()?);
+    } else if grow::has_room(&disk, disk.size()?) {
+        repart::run(&disk, "/var does not grow with its disk")?;
     }
-    mount_var(found)
+    mount_var(found)?;
+    update::write(&disk)
 }
 
 /// Mounts the root image of a disk of its own, and `/var`.
@@ -175,7 +186,9 @@ fn mount_var(device: Option<String>) -> Result<()> {
     match device {
         Some(device) => {
             repart::check(&device)?;
-            mount(&device, &var, "ext4", MountFlags::empty(), "")
+            mount(&device, &var, "ext4", MountFlags::empty(), "")?;
+            grow::file_system(&device, &var);
+            Ok(())
         }
         None => mount(
             "var",

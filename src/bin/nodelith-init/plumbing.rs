@@ -39,6 +39,12 @@ pub const OVERLAYS: &[Overlay] = &[
         upper: Upper::Memory,
         lower: &["/etc"],
     },
+    // Root's home, which systemd puts root's SSH keys into.
+    Overlay {
+        path: "/root",
+        upper: Upper::Memory,
+        lower: &["/root"],
+    },
     // Programs before the links to them: an add-on that sees this folder from a
     // container finds what it can run.
     Overlay {

@@ -1,5 +1,5 @@
-//! The first boot of a disk: systemd-repart of the image makes the partitions that the
-//! disk has not yet, a second slot for the root and `/var`.
+//! Partitions: systemd-repart of the image makes those that the disk has not yet, a second
+//! slot for the root and `/var`, and has `/var` grow with the disk.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -20,10 +20,11 @@ const DEFINITIONS: &str = "/run/nodelith-repart";
 /// The least that `/var` needs.
 const VAR: &str = "512M";
 
-/// Makes what is missing, if the image has the program; says so if it has not.
-pub fn run(disk: &Disk) -> Result<()> {
+/// Makes what is missing, if the image has the program; says so if it has not, and what
+/// comes of that.
+pub fn run(disk: &Disk, otherwise: &str) -> Result<()> {
     if !in_root(PROGRAM).is_file() {
-        eprintln!("nodelith: the image has no systemd-repart, so /var is in memory");
+        eprintln!("nodelith: the image has no systemd-repart, so {otherwise}");
         return Ok(());
     }
     let _borrowed = Borrowed::new()?;
@@ -43,7 +44,7 @@ pub fn run(disk: &Disk) -> Result<()> {
     command.arg(format!("/dev/{}", disk.name));
     let status = command.status()?;
     if !status.success() {
-        eprintln!("nodelith: systemd-repart failed with {status}: /var may be in memory");
+        eprintln!("nodelith: systemd-repart failed with {status}, so perhaps {otherwise}");
     }
     Ok(())
 }

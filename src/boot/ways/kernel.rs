@@ -10,6 +10,7 @@ use crate::boot::Options;
 use crate::boot::guest::Test;
 use crate::boot::qemu::{Disk, Start};
 use crate::boot::subject::Subject;
+use crate::boot::tools::Tool;
 use crate::bundle::export::{self, Format, export};
 use crate::error::{Context, Error, Kind, Result};
 use crate::report::{Mode, Report};
@@ -45,7 +46,7 @@ pub(super) fn start(
             "-initrd".into(),
             initrd.into(),
             "-append".into(),
-            test.command_line.clone().into(),
+            format!("{} {}", subject.parts.command_line, test.command_line).into(),
         ],
         disks: vec![
             Disk {
@@ -67,12 +68,12 @@ fn empty_var(folder: &Path) -> Result<PathBuf> {
     let image = folder.join("var.ext4");
     let file = File::create(&image).io("creating", &image)?;
     file.set_len(VAR_BYTES).io("sizing", &image)?;
-    let output = Command::new("mkfs.ext4")
+    let output = Command::new(Tool::MkfsExt4.path()?)
         .args(["-q", "-F", "-L", VAR_LABEL])
         .arg(&image)
         .stdin(Stdio::null())
         .output()
-        .map_err(|error| Error::new(Kind::Io, format!("starting `mkfs.ext4`: {error}")))?;
+        .io("starting", "mkfs.ext4")?;
     match output.status.success() {
         true => Ok(image),
         false => {

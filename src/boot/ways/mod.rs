@@ -7,10 +7,12 @@ mod kernel;
 use std::path::Path;
 
 use super::Options;
+use super::bundle::Bundle;
 use super::guest::Test;
 use super::qemu::Start;
 use super::subject::Subject;
-use crate::error::Result;
+use super::tools::Tool;
+use crate::error::{Error, Kind, Result};
 
 /// A way in which a machine starts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,7 +24,26 @@ pub enum Way {
     Disk,
 }
 
-/// Makes what the machine has, in `folder`.
+impl Way {
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::Disk => "disk",
+        }
+    }
+
+    /// What it needs of this machine, beside QEMU.
+    pub(super) fn tools(self) -> &'static [Tool] {
+        match self {
+            Self::Kernel => &[Tool::MkfsExt4],
+            Self::Disk => &[Tool::Firmware],
+        }
+    }
+}
+
+/// Makes what the machine has of an image, in `folder`.
 ///
 /// # Errors
 /// When the image lacks what the way needs, a program that is needed is not there, or
@@ -36,5 +57,24 @@ pub(super) fn start(
     match options.way {
         Way::Kernel => kernel::start(subject, test, options, folder),
         Way::Disk => disk::start(subject, test, options, folder),
+    }
+}
+
+/// The same of a bundle, whose files stay as they are.
+///
+/// # Errors
+/// When the bundle has not what the way needs, or writing fails.
+pub(super) fn start_bundle(
+    bundle: &Bundle,
+    test: &Test,
+    options: &Options<'_>,
+    folder: &Path,
+) -> Result<Start> {
+    match options.way {
+        Way::Disk => disk::of_bundle(bundle, test, options, folder),
+        Way::Kernel => {
+            let message = "a bundle's disk boots by `--way disk`, and not by `--way kernel`";
+            Err(Error::new(Kind::Usage, message))
+        }
     }
 }

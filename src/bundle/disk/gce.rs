@@ -3,7 +3,7 @@
 //! Engine's documentation on importing disks).
 
 use super::content::Content;
-use crate::bundle::output::Target;
+use crate::bundle::output::{AtEnd, Target};
 use crate::error::{Context, Result};
 use crate::layer::compress::{Compression, Compressor};
 use std::io::{self, Write};
@@ -29,7 +29,7 @@ pub fn write(
     threads: usize,
     done: &dyn Fn(u64),
 ) -> Result<()> {
-    let file = io::BufWriter::new(AtEnd { target, at: 0 });
+    let file = io::BufWriter::new(AtEnd::new(target));
     let gzip = Compressor::new(file, Compression::Gzip { level: LEVEL }, threads);
     let mut gzip = gzip.io("writing", target.path)?;
     let mut put = |bytes: &[u8]| gzip.write_all(bytes).io("writing", target.path);
@@ -72,23 +72,4 @@ fn header(size: u64) -> tar::Header {
     header.set_size(size);
     header.set_cksum();
     header
-}
-
-/// Writes to a target, one after the other.
-struct AtEnd<'a> {
-    target: Target<'a>,
-    at: u64,
-}
-
-impl Write for AtEnd<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        use std::os::unix::fs::FileExt;
-        let written = self.target.file.write_at(bytes, self.at)?;
-        self.at += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

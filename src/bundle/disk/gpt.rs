@@ -32,6 +32,9 @@ const MAX_NAME: usize = 36;
 /// "Read-only" of the Discoverable Partitions Specification ("Partition Flags").
 pub const READ_ONLY: u64 = 1 << 60;
 
+/// What a slot is called that no version is in (sysupdate.d(5)).
+pub const EMPTY: &str = "_empty";
+
 /// A partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Partition {
@@ -68,6 +71,14 @@ pub fn root_types(architecture: &str) -> Result<(Uuid, Uuid)> {
             format!("disks are made for amd64 and arm64, not for `{other}`"),
         )),
     }
+}
+
+/// Whether a type is that of a root, of an architecture for which disks are made.
+#[must_use]
+pub fn is_root(kind: &Uuid) -> bool {
+    ["amd64", "arm64"]
+        .iter()
+        .any(|architecture| root_types(architecture).is_ok_and(|(root, _)| root == *kind))
 }
 
 /// The table of a disk of `size` bytes, in its pieces: with the MBR that protects it

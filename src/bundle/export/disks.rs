@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Format, Job, Options, hex};
+use super::{Format, Job, Options, hex, sysupdate};
 use crate::bundle::disk::fat::{self, Files};
 use crate::bundle::disk::layout::{self, Disk, Sizes};
 use crate::bundle::disk::{gce, qcow2, raw, vhd};
@@ -10,15 +10,12 @@ use crate::bundle::output::{Output, Target};
 use crate::bundle::parts::{self, Parts};
 use crate::bundle::root::RootImage;
 use crate::bundle::sign::Signing;
+use crate::bundle::update::{TRIES, UKIS};
 use crate::bundle::verity::Hash;
 use crate::error::{Error, Kind, Result};
 use crate::image::read::Image;
 use crate::report::{Report, Unit, human_bytes};
 use crate::tree::image::Outline;
-
-/// How often a new version may be started before it counts as broken
-/// (systemd's "Automatic Boot Assessment").
-const TRIES: u32 = 3;
 
 /// No menu unless a key is held, and no change of the command line at it.
 const LOADER: &str = "timeout 0\neditor no\n";
@@ -54,6 +51,9 @@ impl<'a> Machine<'a> {
         let size = human_bytes(parts.initrd.len() as u64);
         task.finish(&format!("{size} for kernel {}", parts.release));
         let architecture = image.config.architecture().to_string();
+        let disk = options.formats.iter().any(|format| format.is_disk());
+        let update = options.formats.contains(&Format::Sysupdate);
+        sysupdate::check(&parts, disk, update, report)?;
         Ok(Self {
             parts,
             architecture,
@@ -103,6 +103,9 @@ impl<'a> Machine<'a> {
             output.1.file().put(0, &uki)?;
             outputs.push(output);
         }
+        if job.wanted(Format::Sysupdate) {
+            outputs.extend(sysupdate::make(job, &self.parts.name, file, root, &uki)?);
+        }
         if !job.formats.iter().any(|format| format.is_disk()) {
             return Ok(outputs);
         }
@@ -116,7 +119,7 @@ impl<'a> Machine<'a> {
                 root: (file.file(), size),
                 verity: hashes.concat(),
                 root_hash: root.hashes.root(),
-                name: self.parts.versioned(),
+                name: self.parts.name.versioned(),
             },
             &self.sizes(size)?,
         )?;
@@ -129,7 +132,12 @@ impl<'a> Machine<'a> {
     /// What the EFI system partition has.
     fn esp(&self, uki: Vec<u8>, loader: Vec<u8>) -> Result<Files> {
         let machine = self.parts.efi()?.machine.to_uppercase();
-        let uki_name = format!("EFI/Linux/{}+{TRIES}.efi", self.parts.versioned());
+        // Where nothing marks a version as good, the good ones' tries would run out too.
+        let tries = match self.parts.tools.bless {
+            true => format!("+{TRIES}"),
+            false => String::new(),
+        };
+        let uki_name = format!("{UKIS}/{}{tries}.efi", self.parts.name.versioned());
         Ok(Files::from([
             (format!("EFI/BOOT/BOOT{machine}.EFI"), loader),
             (uki_name, uki),

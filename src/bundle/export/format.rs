@@ -21,11 +21,13 @@ pub enum Format {
     Vhd,
     /// The disk for Google Cloud.
     Gce,
+    /// What systemd-sysupdate updates a disk with.
+    Sysupdate,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Tar,
         Self::Erofs,
         Self::Verity,
@@ -35,6 +37,7 @@ impl Format {
         Self::Qcow2,
         Self::Vhd,
         Self::Gce,
+        Self::Sysupdate,
     ];
 
     /// Its name.
@@ -50,10 +53,11 @@ impl Format {
             Self::Qcow2 => "qcow2",
             Self::Vhd => "vhd",
             Self::Gce => "gce",
+            Self::Sysupdate => "sysupdate",
         }
     }
 
-    /// The file that it is.
+    /// The file that it is, or that names its files.
     #[must_use]
     pub fn file(self) -> &'static str {
         match self {
@@ -66,6 +70,7 @@ impl Format {
             Self::Qcow2 => "disk.qcow2",
             Self::Vhd => "disk.vhd",
             Self::Gce => "disk.tar.gz",
+            Self::Sysupdate => super::sums::NAME,
         }
     }
 
@@ -75,9 +80,15 @@ impl Format {
         matches!(self, Self::Disk | Self::Qcow2 | Self::Vhd | Self::Gce)
     }
 
-    /// Whether a machine boots it.
+    /// Whether its files are listed with their checksums.
+    #[must_use]
+    pub fn has_sums(self) -> bool {
+        self == Self::Sysupdate
+    }
+
+    /// Whether a machine boots it, or takes it for its next boot.
     #[must_use]
     pub fn boots(self) -> bool {
-        self.is_disk() || self == Self::Uki
+        self.is_disk() || matches!(self, Self::Uki | Self::Sysupdate)
     }
 }

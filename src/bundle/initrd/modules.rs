@@ -33,6 +33,8 @@ const DISKS: &[&str] = &[
     "hv_storvsc",
     "pci_hyperv",
     "xen_blkfront",
+    // What tells a virtual machine its credentials.
+    "qemu_fw_cfg",
     // NVMe and SATA.
     "nvme",
     "vmd",

@@ -3,6 +3,7 @@
 use super::Report;
 use crate::check::rule::{Finding, Severity};
 use crate::check::rules::FAMILIES;
+use crate::report::xml_text as escaped;
 
 /// The findings as a JUnit report. Notes do not fail.
 #[must_use]
@@ -55,22 +56,4 @@ fn line(finding: &Finding) -> String {
         Some(place) => format!("{place}: {}", finding.message),
         None => finding.message.clone(),
     }
-}
-
-/// Text as XML 1.0 can hold it.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\n' | '\t' => escaped.push(character),
-            '\u{fffe}' | '\u{ffff}' => escaped.push('?'),
-            character if character.is_control() => escaped.push('?'),
-            character => escaped.push(character),
-        }
-    }
-    escaped
 }

@@ -1,12 +1,13 @@
 //! What should be in no image: one machine's identity, secrets, leftovers, and
 //! permissions that nobody meant.
 
+mod secrets;
+
 use std::collections::BTreeSet;
 
 use super::Rule;
 use crate::check::facts::Facts;
 use crate::check::rule::{Found, Severity};
-use crate::check::subject::{Secret, look};
 use crate::tree::{Entry, Node, TreePath};
 
 pub(super) const RULES: &[Rule] = &[
@@ -63,9 +64,9 @@ pub(super) const RULES: &[Rule] = &[
         title: "a private key or a token in the image",
         why: "Whoever can pull the image has it, and it stays in the layer even where a later one \
               removes it.",
-        fix: "remove it, and replace it wherever it is valid; give secrets to nodes at boot",
-        sources: &["docs/checks.md"],
-        check: secrets,
+        fix: "remove it, and replace it wherever it is valid; nodes take secrets at boot, as credentials",
+        sources: &["docs/identity.md"],
+        check: secrets::others,
     },
     Rule {
         id: "ND-HYG-007",
@@ -161,6 +162,20 @@ pub(super) const RULES: &[Rule] = &[
         sources: &["kubernetes.io: kubeadm reset"],
         check: joined,
     },
+    Rule {
+        id: "ND-HYG-017",
+        severity: Severity::Error,
+        title: "a node's credentials in the image",
+        why: "With what a node joins its cluster by, or logs in to registries with, so can whoever \
+              pulls the image; and when it expires or is changed, every image is of no use.",
+        fix: "remove it, and replace it wherever it is valid; give it to each node at boot, as the \
+              credential that the finding names",
+        sources: &[
+            "docs/identity.md",
+            "kubernetes.io: Authenticating with Bootstrap Tokens",
+        ],
+        check: secrets::credentials,
+    },
 ];
 
 /// A text's first line, without blanks.
@@ -248,35 +263,6 @@ fn hostname(facts: &Facts<'_>, found: &mut Found<'_>) {
             .unwrap_or_default();
         if !["", "localhost", "localhost.localdomain"].contains(&name) {
             found.text(at, format!("`{name}`"));
-        }
-    }
-}
-
-fn secrets(facts: &Facts<'_>, found: &mut Found<'_>) {
-    let what = |secret: Secret| match secret {
-        Secret::PrivateKey => "a private key",
-        Secret::Token => "a token or password",
-    };
-    for (path, secret) in &facts.subject.secrets {
-        let name = String::from_utf8_lossy(path.name());
-        // Another rule speaks of these.
-        if !name.starts_with("ssh_host_") {
-            found.at_path(path, what(*secret));
-        }
-    }
-    let sought: [&[u8]; 6] = [
-        b"etc/kubernetes",
-        b"var/lib/kubelet",
-        b"etc/docker",
-        b"etc/cni",
-        b"root",
-        b"home",
-    ];
-    for (number, text) in facts.subject.texts.iter().enumerate() {
-        let sensitive =
-            facts.subject.whole && sought.iter().any(|folder| text.path.is_within(folder));
-        if let Some(secret) = look::secret(&text.text).filter(|_| sensitive) {
-            found.text(number, what(secret));
         }
     }
 }

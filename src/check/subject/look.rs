@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::images::ImageName;
 use super::program::BuildInfo;
+use super::secret::{self, Secret};
 use super::{images, program};
 use crate::source::base::packages::{self, Database, LONGEST as LONGEST_DATABASE};
 use crate::tree::TreePath;
@@ -32,16 +33,6 @@ pub enum Seen {
     Secret(Secret),
     /// It should have been looked into and could not be.
     Unread(String),
-}
-
-/// Sorts of secrets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Secret {
-    /// A private key.
-    PrivateKey,
-    /// A token or password for some service.
-    Token,
 }
 
 /// Looks at a regular file of the node. What it reads of `reader` is up to it.
@@ -72,7 +63,8 @@ pub fn look(
             Ok(names) => Seen::Images(names),
             Err(why) => Seen::Unread(why),
         }),
-        Sort::Secret => secret(&lossy(reader)?).map(Seen::Secret),
+        Sort::Secret => secret::secret(&lossy(reader)?).map(Seen::Secret),
+        Sort::PlainSecret => secret::plain(&lossy(reader)?).map(Seen::Secret),
     })
 }
 
@@ -90,6 +82,7 @@ enum Sort {
     Program,
     Images,
     Secret,
+    PlainSecret,
 }
 
 /// Programs whose build information says what is in the node.
@@ -103,7 +96,7 @@ const PROGRAMS: [&str; 6] = [
 ];
 
 /// Files whose text rules read, wherever else their folder is not named below.
-const TEXTS: [&str; 20] = [
+const TEXTS: [&str; 21] = [
     "etc/crictl.yaml",
     "etc/default/docker",
     "etc/default/kubelet",
@@ -114,6 +107,7 @@ const TEXTS: [&str; 20] = [
     "etc/os-release",
     "etc/passwd",
     "etc/resolv.conf",
+    "etc/security/limits.conf",
     "etc/sysconfig/docker",
     "etc/sysconfig/kubelet",
     "etc/sysctl.conf",
@@ -127,7 +121,7 @@ const TEXTS: [&str; 20] = [
 ];
 
 /// Folders of which all that is small is read.
-const FOLDERS: [&str; 28] = [
+const FOLDERS: [&str; 29] = [
     "boot/loader/entries",
     "etc/cmdline.d",
     "etc/cni",
@@ -143,6 +137,7 @@ const FOLDERS: [&str; 28] = [
     "etc/sysctl.d",
     "etc/systemd/system",
     "etc/tmpfiles.d",
+    "nodelith",
     "usr/lib/bootc/kargs.d",
     "usr/lib/containerd",
     "usr/lib/kubernetes",
@@ -175,6 +170,9 @@ const SECRET_FOLDERS: [&str; 14] = [
     "var/lib/kubelet",
     "var/tmp",
 ];
+
+/// Folders in which those are sought that cannot be anything else.
+const PLANTED: [&str; 2] = ["etc", "usr/local"];
 
 /// Endings of configuration files that are read wherever a name above them is of interest.
 const ENDINGS: [&str; 7] = [
@@ -214,12 +212,15 @@ fn sort(path: &[u8], size: u64) -> Sort {
     }
     let key = [".key", ".pem", "_rsa", "_ed25519", "_ecdsa", "_dsa"];
     let key = key.iter().any(|end| name.ends_with(end.as_bytes()));
-    let shipped = within(path, "usr") || within(path, "etc/ssl/certs");
+    let shipped =
+        (within(path, "usr") && !within(path, "usr/local")) || within(path, "etc/ssl/certs");
     let sought = SECRET_FOLDERS.iter().any(|folder| within(path, folder)) || (key && !shipped);
-    if size <= LONGEST_SECRET && sought {
-        return Sort::Secret;
+    let planted = PLANTED.iter().any(|folder| within(path, folder)) && !shipped;
+    match size <= LONGEST_SECRET {
+        true if sought => Sort::Secret,
+        true if planted => Sort::PlainSecret,
+        _ => Sort::Nothing,
     }
-    Sort::Nothing
 }
 
 /// Whether a path's text is one that rules read.
@@ -258,73 +259,4 @@ fn lossy(reader: &mut dyn Read) -> io::Result<String> {
     reader.take(LONGEST_DATABASE).read_to_end(&mut bytes)?;
     Ok(String::from_utf8(bytes)
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
-}
-
-/// The secret in a text, if there is one that can be told.
-#[must_use]
-pub fn secret(text: &str) -> Option<Secret> {
-    const KEYS: [&str; 6] = [
-        "-----BEGIN PRIVATE KEY-----",
-        "-----BEGIN RSA PRIVATE KEY-----",
-        "-----BEGIN EC PRIVATE KEY-----",
-        "-----BEGIN DSA PRIVATE KEY-----",
-        "-----BEGIN OPENSSH PRIVATE KEY-----",
-        "-----BEGIN ENCRYPTED PRIVATE KEY-----",
-    ];
-    if KEYS.iter().any(|key| text.contains(key)) {
-        return Some(Secret::PrivateKey);
-    }
-    let token = text.lines().any(|line| {
-        let line = line.trim_start_matches([' ', '\t', '-']);
-        if line.starts_with('#') {
-            return false;
-        }
-        let Some((key, value)) = line.split_once([':', '=']) else {
-            return false;
-        };
-        let key = key.trim_matches(['"', '\'', ' ']);
-        let value = value.trim().trim_matches(['"', '\'', ',']);
-        const NAMES: [&str; 9] = [
-            "token",
-            "auth",
-            "identitytoken",
-            "client-key-data",
-            "password",
-            "bootstrap-token",
-            "aws_secret_access_key",
-            "tlsBootstrapToken",
-            "secretAccessKey",
-        ];
-        NAMES.contains(&key) && value.len() >= 6 && !value.starts_with(['$', '<', '{', '/'])
-    });
-    token.then_some(Secret::Token)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn secrets_are_told() {
-        for (text, found) in [
-            (
-                "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n",
-                Some(Secret::PrivateKey),
-            ),
-            ("-----BEGIN CERTIFICATE-----\n", None),
-            (
-                "users:\n- user:\n    token: abcdef.0123456789abcdef\n",
-                Some(Secret::Token),
-            ),
-            (
-                "{\"auths\": {\"r\": {\n\"auth\": \"dXNlcjpwYXNz\"}}}",
-                Some(Secret::Token),
-            ),
-            ("# token: abcdef.0123456789abcdef\n", None),
-            ("token: <your token>\npassword: $PASSWORD\n", None),
-            ("tokenFile: /var/run/token\n", None),
-        ] {
-            assert_eq!(secret(text), found, "{text}");
-        }
-    }
 }

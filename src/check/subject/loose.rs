@@ -26,6 +26,10 @@ pub struct Files {
     pub crictl: Option<PathBuf>,
     /// Docker's daemon.json.
     pub docker: Option<PathBuf>,
+    /// What `docker images` or `crictl images` lists.
+    pub images: Option<PathBuf>,
+    /// The Node object.
+    pub object: Option<PathBuf>,
 }
 
 impl Files {
@@ -45,6 +49,8 @@ impl Files {
             (&self.kubelet, "var/lib/kubelet/config.yaml"),
             (&self.crictl, "etc/crictl.yaml"),
             (&self.docker, "etc/docker/daemon.json"),
+            (&self.images, "nodelith/images"),
+            (&self.object, "nodelith/node.yaml"),
         ];
         for (file, path) in named {
             if let Some(file) = file {

@@ -103,12 +103,14 @@ pub enum ExportFormat {
     Vhd,
     /// The same for Google Cloud: disk.tar.gz
     Gce,
+    /// What systemd-sysupdate updates disks with: root, hashes, kernel, SHA256SUMS
+    Sysupdate,
 }
 
 /// Arguments of `same-root`.
 #[derive(Debug, Args)]
 pub struct SameRoot {
-    /// Images (as for `show`) and files with a root image
+    /// Images (as for `show`), root images, disks (raw, qcow2, vhd), and folders of exports
     #[arg(value_name = "IMAGE", required = true)]
     pub images: Vec<String>,
     /// Architecture, where images have several

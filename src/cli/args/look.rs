@@ -143,6 +143,12 @@ pub struct Import {
     /// crictl's configuration
     #[arg(long, value_name = "FILE", help_heading = "Single files")]
     pub crictl_config: Option<PathBuf>,
+    /// What `docker images` or `crictl images` printed, as a table or JSON
+    #[arg(long, value_name = "FILE", help_heading = "Single files")]
+    pub images: Option<PathBuf>,
+    /// What `kubectl get node NAME -o json` or `-o yaml` printed
+    #[arg(long, value_name = "FILE", help_heading = "Single files")]
+    pub node_object: Option<PathBuf>,
 }
 
 /// Arguments of `show`.

@@ -1,5 +1,6 @@
 //! What a profile makes of a small root, and what is said where it cannot.
 
+mod identity;
 mod images;
 mod judged;
 mod kubelet;

@@ -10,6 +10,8 @@
 //! tables      L2, L1, reference blocks, reference table: whole clusters each
 //! ```
 
+pub mod read;
+
 use flate2::{Compress, Compression, FlushCompress, Status};
 
 use super::content::Content;
