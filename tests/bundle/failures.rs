@@ -125,7 +125,9 @@ fn what_erofs_cannot_hold() {
 
 #[test]
 fn no_mksquashfs() {
-    let scene = Scene::new();
+    let mut tree = sample::tree();
+    tree.entries.remove(&b"etc/old"[..]);
+    let scene = Scene::of(&tree);
     let mut command = scene.export("image", "squashfs", "out");
     let said = scene.fails(2, command.env("PATH", "/nowhere"));
     assert_snapshot!(said, @r"
@@ -157,6 +159,16 @@ fn no_mksquashfs() {
     let mut command = scene.export("image", "squashfs", "out");
     let said = scene.fails(7, command.env("PATH", scene.path("bin")));
     assert_snapshot!(said, @"error: `mksquashfs` failed: FATAL ERROR: no");
+}
+
+#[test]
+fn what_squashfs_cannot_hold() {
+    let scene = Scene::new();
+    let said = scene.fails(2, &mut scene.export("image", "squashfs", "out"));
+    assert_snapshot!(said, @r"
+    error: the time of `etc/old` is before 1970 or after 2106
+    hint: a squashfs cannot say it; a tar can
+    ");
 }
 
 /// A file system of 4 MiB, gone with this.
