@@ -27,6 +27,7 @@ pub mod registry;
 pub mod render;
 pub mod report;
 pub mod sandbox;
+pub mod serve;
 pub mod source;
 pub mod store;
 pub mod tree;

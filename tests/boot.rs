@@ -113,6 +113,70 @@ fn quickstart_from_a_disk() {
     assert_eq!(document["passed"], true);
 }
 
+/// What `export` made is booted as it is, and stays so.
+#[test]
+fn an_exported_disk() {
+    if !root("booting an exported disk") || !all("booting an exported disk") {
+        return;
+    }
+    let folder = folder("exported");
+    let image = build(&folder, &profile("quickstart"));
+    let bundle = folder.join("bundle");
+    let mut export = nodelith();
+    export.args(["export", "--to", "qcow2", "--output"]);
+    run(export.arg(&bundle).arg(&image));
+    let before = fs::read(bundle.join("disk.qcow2")).unwrap();
+    let of = image.display().to_string();
+    let arguments = ["--image", &of, "--boots", "1", "--deadline", "600"];
+    let (output, document) = boot(&folder, &bundle, &arguments);
+    assert!(output.status.success(), "{}", said(&output));
+    let proof = &document["images"][0];
+    assert_eq!(proof["way"], "disk");
+    assert_eq!(proof["digest"], *common::manifest_digest(&image));
+    assert!(fs::read(bundle.join("disk.qcow2")).unwrap() == before);
+}
+
+/// The network card's own iPXE from a server of ours; the root by HTTP, or as an initrd.
+fn boots_over_a_network(way: &str, boots: &str) {
+    let folder = folder(way);
+    let image = build(&folder, &profile("quickstart"));
+    let arguments = ["--way", way, "--deadline", "900", "--boots", boots];
+    let (output, document) = boot(&folder, &image, &arguments);
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(document["passed"], true);
+}
+
+#[test]
+fn quickstart_over_a_network() {
+    if root("booting over a network") {
+        boots_over_a_network("ipxe", "1");
+    }
+}
+
+#[test]
+fn quickstart_over_a_network_with_the_root_as_an_initrd() {
+    if root("the root as an initrd") && all("the root as an initrd") {
+        boots_over_a_network("ipxe-initrd", "2");
+    }
+}
+
+#[test]
+fn a_root_with_another_digest_stops_the_boot() {
+    if !root("booting a damaged root") || !all("booting a damaged root") {
+        return;
+    }
+    for way in ["ipxe", "ipxe-initrd"] {
+        let folder = folder(&format!("{way}-damaged"));
+        let image = build(&folder, &profile("quickstart"));
+        let arguments = ["--way", way, "--damage", "--boots", "1"];
+        let (output, document) = boot(&folder, &image, &arguments);
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        let console = document["images"][0]["console"].as_str().unwrap();
+        let said = "is not the root that was asked for: its SHA-256 is ";
+        assert!(console.contains(said), "{console}");
+    }
+}
+
 #[test]
 fn a_byte_of_the_root_that_was_changed_stops_the_boot() {
     if !root("booting a damaged disk") || !all("booting a damaged disk") {

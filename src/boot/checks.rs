@@ -361,6 +361,7 @@ fn shutdown(boot: &Boot) -> Found {
     let source = root.and_then(|mount| mount["source"].as_str());
     let on_verity = source
         .is_some_and(|source| source.starts_with("/dev/dm-") || source.starts_with("/dev/mapper/"));
+    let on_loop = source.is_some_and(|source| source.starts_with("/dev/loop"));
     let failed = boot.outcome.console.lines().find(|line| {
         let bad = [
             "Failed unmounting",
@@ -373,7 +374,9 @@ fn shutdown(boot: &Boot) -> Found {
         // What did not start is the system state's matter; and no system takes away the
         // device that its root is on, which it so counts as left.
         let expected = |words: &str| line.contains(words);
-        let expected = expected("Failed to start") || on_verity && expected("DM devices");
+        let expected = expected("Failed to start")
+            || on_verity && expected("DM devices")
+            || on_loop && expected("loop devices");
         bad.iter().any(|words| line.contains(words)) && !expected
     });
     match failed {

@@ -88,8 +88,9 @@ impl Options<'_> {
     /// # Errors
     /// When they do not, or it has not; the message names all that is missing.
     pub fn check(&self) -> Result<()> {
-        if self.damage && self.way != Way::Disk {
-            let message = "`--damage` changes an exported disk: it goes with `--way disk`";
+        if self.damage && self.way == Way::Kernel {
+            let message =
+                "`--damage` changes an exported root: it goes with `--way disk` and `--way ipxe`";
             return Err(Error::new(Kind::Usage, message));
         }
         self.accelerator.first()?;

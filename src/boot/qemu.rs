@@ -16,6 +16,7 @@ use super::guest::{PORT, TEST_DISK, Test};
 use super::interrupt::machines;
 use super::overlay;
 use super::tools::Tool;
+use super::ways::Serving;
 use crate::error::{Context, Error, Kind, Result};
 
 /// How often QEMU is looked at.
@@ -44,6 +45,9 @@ pub struct Start {
     pub arguments: Vec<OsString>,
     /// Disks, in the order in which the machine has them.
     pub disks: Vec<Disk>,
+    /// What the machine has its files from, if it has a network.
+    #[expect(dead_code, reason = "it serves until it is dropped")]
+    pub serving: Option<Serving>,
 }
 
 /// A disk of the machine. What is written to it goes to an overlay.

@@ -14,7 +14,16 @@ pub enum Tool {
     MkfsExt4,
     /// UEFI firmware for QEMU.
     Firmware,
+    /// The ROM of QEMU's network card.
+    Ipxe,
 }
+
+/// Where the ROM is: Debian's, and what QEMU itself brings.
+const ROMS: [&str; 3] = [
+    "/usr/lib/ipxe/qemu/pxe-virtio.rom",
+    "/usr/share/ipxe/qemu/pxe-virtio.rom",
+    "/usr/share/qemu/pxe-virtio.rom",
+];
 
 /// UEFI firmware: code, and the variables of a machine that nobody has used. Debian's,
 /// its older one, Fedora's, Arch's, openSUSE's, and what QEMU itself brings.
@@ -52,6 +61,7 @@ impl Tool {
             Self::Qemu => "`qemu-system-x86_64`",
             Self::MkfsExt4 => "`mkfs.ext4`",
             Self::Firmware => "UEFI firmware for QEMU (OVMF)",
+            Self::Ipxe => "iPXE for QEMU's network card (pxe-virtio.rom)",
         }
     }
 
@@ -61,6 +71,7 @@ impl Tool {
             Self::Qemu => "qemu-system-x86",
             Self::MkfsExt4 => "e2fsprogs",
             Self::Firmware => "ovmf",
+            Self::Ipxe => "ipxe-qemu",
         }
     }
 
@@ -70,6 +81,7 @@ impl Tool {
             Self::Qemu => program("qemu-system-x86_64"),
             Self::MkfsExt4 => program("mkfs.ext4"),
             Self::Firmware => firmware_files().map(|(code, _)| code.into()),
+            Self::Ipxe => ROMS.iter().map(PathBuf::from).find(|path| path.is_file()),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod disks;
 mod format;
+pub mod pxe;
 mod sums;
 mod sysupdate;
 
@@ -28,6 +29,7 @@ use crate::report::{Report, Unit, counted, human_bytes};
 use crate::tree::Tree;
 use disks::Machine;
 pub use format::Format;
+pub use sums::NAME as SUMS;
 
 /// What is to be made, and how.
 #[derive(Debug, Clone, Default)]
@@ -63,7 +65,7 @@ pub struct Exported {
 /// A file of an export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportedFile {
-    /// What it is.
+    /// What it is, or is a part of.
     pub format: Format,
     /// What it is called.
     pub name: String,
@@ -86,7 +88,7 @@ pub fn export(
     report: &Report,
 ) -> Result<Exported> {
     let mut formats = options.formats.clone();
-    if formats.contains(&Format::Verity) {
+    if formats.contains(&Format::Verity) || formats.contains(&Format::Pxe) {
         formats.insert(Format::Erofs);
     }
     let mksquashfs = match formats.contains(&Format::Squashfs) {
@@ -121,10 +123,10 @@ pub fn export(
     };
     let (mut outputs, root) = job.make(&contents)?;
     let mut files = measure(&outputs, report)?;
-    if formats.iter().any(|format| format.has_sums()) {
-        let (file, output) = sums::make(&folder, &files)?;
+    if let Some(format) = formats.iter().find(|format| format.has_sums()) {
+        let (file, output) = sums::make(&folder, *format, &files)?;
         files.push(file);
-        outputs.push((Format::Sysupdate, output));
+        outputs.push((*format, output));
     }
     let description = describe(image, root.as_ref(), machine.as_ref(), &files);
     commit(&folder, outputs, &description)?;
@@ -278,6 +280,7 @@ fn describe(
     machine: Option<&Machine<'_>>,
     files: &[ExportedFile],
 ) -> Value {
+    let pxe = machine.and_then(|machine| machine.describe_pxe(files));
     let files: Vec<Value> = files
         .iter()
         .map(|file| {
@@ -299,7 +302,7 @@ fn describe(
     json!({
         "schema": "nodelith.export", "version": 1,
         "image": image.manifest.digest, "architecture": image.config.architecture().to_string(),
-        "annotations": image.annotations, "root": root, "boot": boot, "files": files,
+        "annotations": image.annotations, "root": root, "boot": boot, "pxe": pxe, "files": files,
     })
 }
 

@@ -5,6 +5,7 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use rustix::fs::FlockOperation;
 use tempfile::NamedTempFile;
@@ -63,6 +64,7 @@ impl Folder {
             aside,
             name: name.to_owned(),
             path: self.path.join(name),
+            measured: OnceLock::new(),
         })
     }
 
@@ -93,6 +95,8 @@ pub struct Output {
     /// Its name.
     pub name: String,
     path: PathBuf,
+    /// Once it is known.
+    measured: OnceLock<(u64, Digest)>,
 }
 
 impl Output {
@@ -117,16 +121,19 @@ impl Output {
         }
     }
 
-    /// Size and digest of what was written.
+    /// Size and digest of what was written; it is whole when it is first asked for them.
     ///
     /// # Errors
     /// When it cannot be read.
     pub fn measure(&self) -> Result<(u64, Digest)> {
+        if let Some(measured) = self.measured.get() {
+            return Ok(measured.clone());
+        }
         // Others may have written by the name.
         let file = File::open(self.aside.path()).io("reading", &self.path)?;
         let reader = io::BufReader::with_capacity(1 << 18, file);
         let (digest, size) = Digest::of_reader(reader).io("reading", &self.path)?;
-        Ok((size, digest))
+        Ok(self.measured.get_or_init(|| (size, digest)).clone())
     }
 
     /// Renames it into place, with a mode that no umask changes.

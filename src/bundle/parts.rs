@@ -32,6 +32,8 @@ pub struct Parts {
     pub kernel: Vec<u8>,
     /// The initrd.
     pub initrd: Vec<u8>,
+    /// The initrd with drivers of network cards, if it was wanted.
+    pub network_initrd: Option<Vec<u8>>,
     /// What the image, and whoever exports it, wants on the kernel's command line.
     pub command_line: String,
     /// Its os-release.
@@ -66,11 +68,25 @@ pub struct Efi {
     pub machine: &'static str,
 }
 
+/// How much something is needed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Need {
+    /// Not at all.
+    #[default]
+    No,
+    /// Only where the image has it.
+    IfThere,
+    /// An image without it is refused.
+    Must,
+}
+
 /// What is wanted.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wanted<'a> {
     /// [`Parts::efi`].
-    pub efi: bool,
+    pub efi: Need,
+    /// Whether [`Parts::network_initrd`] is.
+    pub network: bool,
     /// The program of the initrd, if it is not the one beside the running program.
     pub init: Option<&'a Path>,
     /// What is added to the command line.
@@ -92,45 +108,37 @@ impl Parts {
         let folder = format!("{MODULES}/{release}");
         let in_folder = |name: &str| format!("{folder}/modules.{name}");
         let lists = ["dep", "softdep", "alias", "builtin"].map(in_folder);
-        let efi = if wanted.efi {
-            Some(efi_names(&architecture)?)
-        } else {
-            None
-        };
+        let efi = source.efi(&architecture, wanted.efi)?;
         let mut paths: Vec<&str> = lists.iter().map(|path| &**path).collect();
         paths.extend([&*kernel, OS_RELEASE, COMMAND_LINE]);
         if let Some((stub, loader, _)) = &efi {
-            // A program without one is not in systemd-boot's list.
-            source.must(OS_RELEASE, "base-files")?;
-            for path in [stub, loader] {
-                source.must(path, "systemd-boot-efi")?;
-                paths.push(path);
-            }
+            paths.extend([&**stub, &**loader]);
         }
         source.must(&lists[0], "kmod, whose depmod makes it")?;
         let mut found = source.read(&paths)?;
         let mut take = |path: &str| found.remove(path).unwrap_or_default();
         let texts = lists.each_ref().map(|path| text(&take(path)));
-        let chosen = choose(&Texts {
+        let texts = Texts {
             dependencies: &texts[0],
             soft: &texts[1],
             aliases: &texts[2],
             builtin: &texts[3],
-        })?;
+        };
+        let chosen = choose(&texts, false)?;
+        let with_network = wanted.network.then(|| choose(&texts, true)).transpose()?;
         let os_release = take(OS_RELEASE);
         let about = text(&os_release);
-        let initrd = initrd::make(
-            &init,
-            &chosen,
-            &source.modules(&folder, &chosen.files)?,
-            &about,
-        )?;
+        // With a network there are all that there are without, and more.
+        let files = &with_network.as_ref().unwrap_or(&chosen).files;
+        let modules = source.modules(&folder, files)?;
+        let make = |chosen| initrd::make(&init, chosen, &modules, &about);
         let own = text(&take(COMMAND_LINE));
         let words = [own.trim(), wanted.command_line.unwrap_or_default().trim()];
         let words: Vec<&str> = words.into_iter().filter(|part| !part.is_empty()).collect();
         Ok(Self {
             kernel: take(&kernel),
-            initrd,
+            initrd: make(&chosen)?,
+            network_initrd: with_network.as_ref().map(make).transpose()?,
             tools: Tools {
                 repart: source.has(REPART),
                 bless: source.has(BLESS),
@@ -162,12 +170,20 @@ impl Parts {
     /// # Errors
     /// When the image's stub is none, or [`Parts::efi`] was not wanted.
     pub fn uki(&self, more: &str) -> Result<Vec<u8>> {
+        self.uki_of(&self.initrd, more)
+    }
+
+    /// The same with one of the initrds.
+    ///
+    /// # Errors
+    /// As for [`Parts::uki`].
+    pub fn uki_of(&self, initrd: &[u8], more: &str) -> Result<Vec<u8>> {
         let command_line = format!("{} {more}", self.command_line);
         let efi = self.efi()?;
         uki::make(&uki::Parts {
             stub: &efi.stub,
             kernel: &self.kernel,
-            initrd: &self.initrd,
+            initrd,
             command_line: command_line.trim(),
             os_release: &self.os_release,
             release: &self.release,
@@ -176,7 +192,9 @@ impl Parts {
 }
 
 /// Stub, loader, and the architecture as firmware names it.
-fn efi_names(architecture: &str) -> Result<(String, String, &'static str)> {
+type EfiNames = (String, String, &'static str);
+
+fn efi_names(architecture: &str) -> Result<EfiNames> {
     let machine = match architecture {
         "amd64" => "x64",
         "arm64" => "aa64",
@@ -237,6 +255,29 @@ impl Source<'_> {
         })
     }
 
+    /// Where what firmware starts is.
+    fn efi(&self, architecture: &str, need: Need) -> Result<Option<EfiNames>> {
+        let names = match need {
+            Need::No => return Ok(None),
+            Need::Must => efi_names(architecture)?,
+            Need::IfThere => {
+                let names = efi_names(architecture).ok();
+                let there = |(stub, loader, _): &EfiNames| {
+                    [&**stub, &**loader, OS_RELEASE]
+                        .iter()
+                        .all(|path| self.has(path))
+                };
+                return Ok(names.filter(there));
+            }
+        };
+        // A program without one is not in systemd-boot's list.
+        self.must(OS_RELEASE, "base-files")?;
+        for path in [&names.0, &names.1] {
+            self.must(path, "systemd-boot-efi")?;
+        }
+        Ok(Some(names))
+    }
+
     fn has(&self, path: &str) -> bool {
         self.outline.tree.file(&TreePath::from(path)).is_some()
     }
@@ -253,7 +294,7 @@ impl Source<'_> {
         &self,
         folder: &str,
         files: &BTreeMap<String, String>,
-    ) -> Result<Vec<(String, Vec<u8>)>> {
+    ) -> Result<BTreeMap<String, Vec<u8>>> {
         let paths: Vec<String> = files
             .values()
             .map(|file| format!("{folder}/{file}"))
@@ -324,6 +365,7 @@ mod tests {
             release: "6.1.0".into(),
             kernel: Vec::new(),
             initrd: Vec::new(),
+            network_initrd: None,
             command_line: String::new(),
             os_release: Vec::new(),
             name: Name::of("IMAGE_ID=node"),

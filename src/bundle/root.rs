@@ -6,6 +6,7 @@
 //! the content too: it is made of the root hash that the image has while its
 //! UUID is zero.
 
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -17,7 +18,7 @@ use super::erofs::superblock::{self, Uuid};
 use super::erofs::{BLOCK, Plan};
 use super::output::Target;
 use super::verity::{self, Hash, HashTree};
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::tree::TreePath;
 
 /// Blocks are read back and hashed this many bytes at a time.
@@ -165,7 +166,14 @@ pub fn read_root_hash(
     if length < BLOCK {
         return Ok(None);
     }
-    let get = |at: u64, bytes: &mut [u8]| source.read_exact_at(bytes, at).io("reading", name);
+    let get = |at: u64, bytes: &mut [u8]| {
+        let read = source.read_exact_at(bytes, at);
+        read.map_err(|error| match error.kind() {
+            // What a reader of disks says of a damaged one.
+            io::ErrorKind::InvalidData => Error::io("reading", name, error).with_kind(Kind::Verify),
+            _ => Error::io("reading", name, error),
+        })
+    };
     get(0, &mut block)?;
     let Some((size, found)) = superblock::decode(&block) else {
         return Ok(None);

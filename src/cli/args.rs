@@ -11,6 +11,7 @@ mod fleet;
 mod look;
 mod registry;
 mod render;
+mod serve;
 
 pub use boot::{Boot, BootAccelerator, BootFormat, BootWay};
 pub use ci::{Cache, Matrix, MatrixFormat};
@@ -19,6 +20,7 @@ pub use fleet::{Fleet, FleetPlan, FleetStatus};
 pub use look::{Check, CheckFiles, CheckFormat, Diff, FailOn, Import, Show};
 pub use registry::{Access, Format, Pull, Push, Registry};
 pub use render::Render;
+pub use serve::{Serve, ServeLog};
 
 /// Turns a short profile into an immutable Kubernetes node image.
 #[derive(Debug, Parser)]
@@ -83,6 +85,8 @@ pub enum Verb {
     Export(Export),
     /// Say whether images and root images have the same root
     SameRoot(SameRoot),
+    /// Serve what machines boot over a network, in labs and tests
+    Serve(Serve),
     /// Boot images in QEMU, and say whether they are nodes that run pods
     Boot(Boot),
     /// Render what provisions machines with an image, from templates

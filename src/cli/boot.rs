@@ -157,6 +157,8 @@ fn ways(arguments: &Boot, target: &str) -> Vec<Way> {
         let way = match way {
             BootWay::Kernel => Way::Kernel,
             BootWay::Disk => Way::Disk,
+            BootWay::Ipxe => Way::Ipxe,
+            BootWay::IpxeInitrd => Way::IpxeInitrd,
         };
         if !ways.contains(&way) {
             ways.push(way);

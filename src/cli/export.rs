@@ -23,6 +23,7 @@ pub(super) fn run(context: &Context, arguments: &Export) -> Result<Outcome> {
         ExportFormat::Verity => Format::Verity,
         ExportFormat::Squashfs => Format::Squashfs,
         ExportFormat::Uki => Format::Uki,
+        ExportFormat::Pxe => Format::Pxe,
         ExportFormat::Disk => Format::Disk,
         ExportFormat::Qcow2 => Format::Qcow2,
         ExportFormat::Vhd => Format::Vhd,

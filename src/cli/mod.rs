@@ -21,6 +21,7 @@ mod push;
 mod registry;
 mod render;
 mod same_root;
+mod serve;
 mod show;
 mod sources;
 mod store;
@@ -93,6 +94,7 @@ fn run(context: &Context, verb: Verb) -> Result<Outcome> {
         Verb::Diff(arguments) => diff::run(context, &arguments),
         Verb::Export(arguments) => export::run(context, &arguments),
         Verb::SameRoot(arguments) => same_root::run(context, &arguments),
+        Verb::Serve(arguments) => serve::run(context, &arguments),
         Verb::Boot(arguments) => boot::run(context, &arguments),
         Verb::Render(arguments) => render::run(context, &arguments),
         Verb::Push(arguments) => push::run(context, &arguments),

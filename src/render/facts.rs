@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::bundle::export::DESCRIPTION;
 use crate::compat::kubernetes;
 use crate::compat::version::Version;
+use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Place, Result};
 use crate::image::annotations;
 use crate::image::read::Image;
@@ -20,7 +21,8 @@ const LONGEST: u64 = 4 << 20;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
     /// `digest`, `short` (its first twelve digits), `architecture`, `machine` (as `uname -m`
-    /// says it), `os`, and where known `id`, `version`, `kubernetes`, `kubeadm_config`.
+    /// says it), `os`, `components` (the versions of releases that it carries, by name), and
+    /// where known `id`, `version`, `kubernetes`, `kubeadm_config`.
     pub image: Value,
     /// What [`DESCRIPTION`] says, `_` for `-` in names; `files` by name, with `sha256` too.
     pub bundle: Option<Value>,
@@ -37,7 +39,7 @@ impl Facts {
     #[must_use]
     pub fn of_image(image: &Image) -> Self {
         let said = |key: &str| image.annotations.get(key).map(String::as_str);
-        let digest = image.manifest.digest.to_string();
+        let digest = image.manifest.digest;
         Self {
             image: facts(&digest, &image.config.architecture().to_string(), said),
             bundle: None,
@@ -75,13 +77,13 @@ impl Facts {
         if value["schema"] != "nodelith.export" || value["version"] != 1 {
             return Err(invalid("is not the description of an export of version 1"));
         }
-        let (Some(digest), Some(architecture)) =
-            (value["image"].as_str(), value["architecture"].as_str())
-        else {
+        let digest = value["image"].as_str().and_then(|text| text.parse().ok());
+        let architecture = value["architecture"].as_str();
+        let (Some(digest), Some(architecture)) = (digest, architecture) else {
             return Err(invalid("does not say which image it is of"));
         };
         let said = |key: &str| value["annotations"][key].as_str();
-        let image = facts(digest, architecture, said);
+        let image = facts(&digest, architecture, said);
         let files = value["files"].as_array().into_iter().flatten();
         let files: Map<String, Value> = files.filter_map(file).collect();
         // The names of files stay as they are.
@@ -94,10 +96,9 @@ impl Facts {
     }
 }
 
-fn facts<'a>(digest: &str, architecture: &str, said: impl Fn(&str) -> Option<&'a str>) -> Value {
-    let hex = digest.strip_prefix("sha256:").unwrap_or(digest);
+fn facts<'a>(digest: &Digest, architecture: &str, said: impl Fn(&str) -> Option<&'a str>) -> Value {
     let mut facts = json!({
-        "digest": digest, "short": hex.get(..12).unwrap_or(hex), "os": "linux",
+        "digest": digest, "short": digest.hex()[..12], "os": "linux",
         "architecture": architecture, "machine": match architecture {
             "amd64" => "x86_64",
             "arm64" => "aarch64",
@@ -114,6 +115,13 @@ fn facts<'a>(digest: &str, architecture: &str, said: impl Fn(&str) -> Option<&'a
             facts[name] = text.into();
         }
     }
+    let components = said(annotations::COMPONENTS).unwrap_or_default();
+    let components = components.split(',').filter_map(|component| {
+        let (name, rest) = component.split_once('=')?;
+        let (version, _) = rest.split_once('@')?;
+        Some((name.replace('-', "_"), Value::from(version)))
+    });
+    facts["components"] = Value::Object(components.collect());
     let minor = said(annotations::KUBERNETES)
         .and_then(|text| text.parse::<Version>().ok())
         .and_then(|version| kubernetes::minor(version.minor));
@@ -142,5 +150,27 @@ fn snake(value: Value) -> Value {
             .collect(),
         Value::Array(items) => items.into_iter().map(snake).collect(),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_annotations_say() {
+        let said = |key: &str| match key {
+            annotations::TITLE => Some("node"),
+            annotations::KUBERNETES => Some("v1.30.4"),
+            annotations::COMPONENTS => Some("containerd=2.1.4@sha256:0,cni-plugins=1.7.1@sha256:1"),
+            _ => None,
+        };
+        let facts = facts(&Digest::of(b""), "arm64", said);
+        assert_eq!(facts["machine"], "aarch64");
+        assert_eq!(facts["short"], "e3b0c44298fc");
+        assert_eq!(facts["kubeadm_config"], "v1beta3");
+        assert_eq!(facts["components"]["containerd"], "2.1.4");
+        assert_eq!(facts["components"]["cni_plugins"], "1.7.1");
+        assert!(facts.get("version").is_none());
     }
 }

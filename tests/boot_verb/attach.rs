@@ -6,6 +6,9 @@ use std::path::Path;
 use std::process::Command;
 
 use nodelith::digest::Digest;
+use nodelith::image::{ImageSpec, assemble, layout};
+use nodelith::registry::Artifact;
+use nodelith::store::Store;
 use serde_json::Value;
 
 use super::common::{json, manifest_digest, nodelith, output, run};
@@ -79,6 +82,43 @@ fn in_a_layout() {
         "{messages}"
     );
     assert_eq!(fs::read(scene.path("image/index.json")).unwrap(), bytes);
+}
+
+#[test]
+fn an_image_that_is_replaced_takes_its_proof_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path().join("store")).unwrap();
+    let layout = folder.path().join("image");
+    let image = |created| {
+        let spec = ImageSpec {
+            architecture: "amd64".into(),
+            created,
+            ..ImageSpec::default()
+        };
+        assemble(&store, &spec, &[]).unwrap()
+    };
+    let write = |image| layout::write(&store, &layout, Some("1"), &[image]).unwrap();
+    let digest = write(image(1)).digest;
+    let artifact = Artifact {
+        artifact_type: IN_TOTO.into(),
+        blobs: Vec::new(),
+        annotations: std::collections::BTreeMap::new(),
+    };
+    let stored = artifact.store(&store, &image(1).manifest).unwrap();
+    let (manifest, blobs) = (&stored.manifest, &stored.blobs);
+    layout::attach(&store, &layout, IN_TOTO, &digest, manifest, blobs).unwrap();
+    let referrers = || layout::referrers(&layout, &digest).unwrap().len();
+    assert_eq!(referrers(), 1);
+    assert!(write(image(1)).unchanged);
+    assert_eq!(referrers(), 1);
+    let blob = layout.join("blobs/sha256").join(manifest.digest.hex());
+    assert!(blob.exists());
+
+    write(image(2));
+    assert_eq!(referrers(), 0);
+    assert!(!blob.exists());
+    let index = read(&layout.join("index.json"));
+    assert_eq!(index["manifests"].as_array().unwrap().len(), 1);
 }
 
 #[test]

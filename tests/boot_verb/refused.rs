@@ -12,7 +12,7 @@ use super::scene::Scene;
 fn wrong_arguments() {
     let scene = Scene::new();
     let said = |arguments: &[&str]| refused(&mut scene.boot("good", arguments), 2);
-    assert_snapshot!(said(&["image", "--damage"]), @"error: `--damage` changes an exported disk: it goes with `--way disk`");
+    assert_snapshot!(said(&["image", "--damage"]), @"error: `--damage` changes an exported root: it goes with `--way disk` and `--way ipxe`");
     assert_snapshot!(said(&["image", "--image", "image"]), @"error: `--image` says what a bundle was made from, and there is no bundle");
     assert_snapshot!(said(&["nowhere"]), @r"
     error: booting `nowhere`: there is no image `nowhere`

@@ -25,6 +25,7 @@ mod images;
 mod judge;
 mod large;
 mod memory;
+mod pxe;
 mod reproducible;
 mod same_root;
 mod signing;

@@ -98,14 +98,20 @@ fn one_root_on_disks() {
     let mut byte = [0];
     disk.read_exact_at(&mut byte, start + 5000).unwrap();
     disk.write_all_at(&[byte[0] ^ 1], start + 5000).unwrap();
-    assert_snapshot!(refuse("out/disk.raw", 4), @"");
+    assert_snapshot!(refuse("out/disk.raw", 4), @r"
+    error: partition `node_7` of `out/disk.raw` was changed, or is another maker's EROFS image
+    hint: only root images that `nodelith export` made can be compared
+    ");
     run(scene.export("disk", "out").args(["--disk-size", "200M"]));
     disk_without_roots(&scene.path("out/disk.raw"));
-    assert_snapshot!(refuse("out", 4), @"");
+    assert_snapshot!(refuse("out", 4), @"error: `out/disk.raw` is a disk without a root");
     fs::write(scene.path("bad.qcow2"), b"QFI\xfb\0\0\0\x09").unwrap();
-    assert_snapshot!(refuse("bad.qcow2", 4), @"");
+    assert_snapshot!(refuse("bad.qcow2", 4), @"error: `bad.qcow2` cannot be read as qcow2: its header is cut off");
     run(&mut scene.export("uki", "out"));
-    assert_snapshot!(refuse("out", 2), @"");
+    assert_snapshot!(refuse("out", 2), @r"
+    error: the export in `out` has no root to compare
+    hint: `erofs`, `pxe`, `disk`, `qcow2` and `vhd` have one
+    ");
 }
 
 /// Says of the root's partition that it is something else's.

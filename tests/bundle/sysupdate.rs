@@ -104,11 +104,17 @@ fn what_an_image_lacks_for_updates_is_said() {
             .into_iter()
             .for_each(|take| take(tree))
     });
-    assert_snapshot!(warnings(&scene, "disk"), @"");
+    assert_snapshot!(warnings(&scene, "disk"), @r"
+    warning: the image has no `systemd-repart` (in Debian from systemd-repart): its disk gets no second slot and no `/var`
+    warning: the image has no `systemd-bless-boot` (in Debian from systemd-boot): no version is marked as good, so one that does not come up is tried for ever
+    ");
     let image = format!("{}@@1M", scene.path("out/disk.raw").display());
     let ukis = run(Command::new("mdir").args(["-b", "-i", &image, "::EFI/Linux"]));
     assert_eq!(ukis, b"::/EFI/Linux/node_7.efi\n");
-    assert_snapshot!(warnings(&scene, "sysupdate"), @"");
+    assert_snapshot!(warnings(&scene, "sysupdate"), @r"
+    warning: the image has no `systemd-bless-boot` (in Debian from systemd-boot): no version is marked as good, so one that does not come up is tried for ever
+    warning: the image has no `systemd-sysupdate` (in Debian from systemd-container): a node that runs this version takes no newer one
+    ");
     // Nothing of it matters to a root image alone.
     assert_eq!(warnings(&scene, "erofs"), "");
 }
@@ -123,8 +129,14 @@ fn names_that_no_update_can_have() {
         })
     };
     let scene = named("node", "1~rc1");
-    assert_snapshot!(refused(scene.export("sysupdate", "out").arg("-q"), 2), @"");
-    assert_snapshot!(warnings(&scene, "disk"), @"");
+    assert_snapshot!(refused(scene.export("sysupdate", "out").arg("-q"), 2), @r"
+    error: systemd-sysupdate knows no version with `~`, as in `1~rc1`
+    hint: choose another `version` for the image
+    ");
+    assert_snapshot!(warnings(&scene, "disk"), @"warning: this disk will not be updated: systemd-sysupdate knows no version with `~`, as in `1~rc1`");
     let scene = named("a-node-with-a-name-that-is-long", "2026.11");
-    assert_snapshot!(refused(scene.export("sysupdate", "out").arg("-q"), 2), @"");
+    assert_snapshot!(refused(scene.export("sysupdate", "out").arg("-q"), 2), @r"
+    error: `a-node-with-a-name-that-is-long_2026.11` is too long for the name of a partition: it has 39 characters
+    hint: `name` and `version` of an image that is updated have 35 at most
+    ");
 }

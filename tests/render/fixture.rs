@@ -273,7 +273,7 @@ pub const VARIANTS: [(&str, &[&str]); 16] = [
     ("pxe-grub", &["root=initrd", "path=/images/node-1"]),
     (
         "pxe-ipxe",
-        &["root=initrd", "arguments=console=ttyS0,quiet"],
+        &["root=initrd", "arguments=console=ttyS0,loglevel=3"],
     ),
     (
         "sysupdate",

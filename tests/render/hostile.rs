@@ -10,7 +10,7 @@ use nodelith::render::facts::Facts;
 use nodelith::render::given::Given;
 use nodelith::render::values::Type;
 use nodelith::render::{Rendered, Templates, render};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::common::{output, run};
 use crate::fixture::{self, VALUES};
@@ -280,8 +280,11 @@ fn descriptions_are_not_trusted() {
         let error = Facts::of_bundle(folder.path()).unwrap_err();
         assert_eq!(error.kind(), Kind::Usage, "{wrong}");
     }
-    let null: Value =
-        json!({"schema": "nodelith.export", "version": 1, "image": "sha256:é", "architecture": ""});
-    fs::write(&path, null.to_string()).unwrap();
-    Facts::of_bundle(folder.path()).unwrap();
+    for digest in ["sha256:é", "sha256:0\nreboot", ""] {
+        let mut hostile = fixture::description();
+        hostile["image"] = digest.into();
+        fs::write(&path, hostile.to_string()).unwrap();
+        let error = Facts::of_bundle(folder.path()).unwrap_err();
+        assert!(error.message().contains("which image it is of"), "{error}");
+    }
 }

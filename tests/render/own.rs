@@ -128,6 +128,8 @@ fn values_within_quotes_are_refused() {
         ("json", "{\"a\": {{ x }}b}\n"),
         ("yaml", "a: '{{ x }}'\n"),
         ("yaml", "a: b {{ x }}\n"),
+        ("json", "{\"a\": \"k: {{ x }}, z\"}\n"),
+        ("yaml", "a: \"k: {{ x }}, z\"\n"),
         ("yaml", "a: |\n  b={{ x }}\n"),
         ("yaml", "a: {{ x }} b\n"),
         ("ipxe", "#!ipxe\necho {{ x }}\n"),

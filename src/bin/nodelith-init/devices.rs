@@ -14,6 +14,9 @@ use crate::modules::Modules;
 /// How long a disk may take to appear: controllers of servers start slowly.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// How long no disk may appear until those that are there are taken for all.
+const STILL: Duration = Duration::from_secs(2);
+
 /// A disk with a partition table.
 pub struct Disk {
     /// Its name in `/sys/block`.
@@ -62,6 +65,21 @@ pub fn wait<T>(
         }
         sleep(Duration::from_millis(50));
     }
+}
+
+/// Waits until no more disks appear, for where none is known to come.
+pub fn settle(modules: &mut Modules) -> Result<()> {
+    let begun = Instant::now();
+    let (mut known, mut since) = (Vec::new(), begun);
+    while since.elapsed() < STILL && begun.elapsed() < PATIENCE {
+        modules.answer();
+        let found = disks()?;
+        if found != known {
+            (known, since) = (found, Instant::now());
+        }
+        sleep(Duration::from_millis(50));
+    }
+    Ok(())
 }
 
 /// The disk that has partitions with both UUIDs.

@@ -2,8 +2,17 @@
 //! as [`plumbing`] says, and hands over to the root's own init. docs/boot.md tells more.
 //!
 //! The kernel's command line says where the root is: with `roothash=` in two partitions
-//! whose UUIDs are the halves of it, checked by dm-verity; without on the disk whose
-//! serial number is `nodelith-root`.
+//! whose UUIDs are the halves of it, checked by dm-verity; with `nodelith.root=` on a
+//! server; else on the disk whose serial number is `nodelith-root`. Or it is in the
+//! initrd, put there by a second one.
+//!
+//! ```text
+//! source    where the root is: what the command line says (pure)
+//! address   how the network is set up: the same (pure)
+//! network   cards on, an address by `dhcp` or as given, all off again; by `link`
+//! fetch     the root by HTTP into memory, names by `names`
+//! memory    a root that is in memory: checked, and made a block device
+//! ```
 //!
 //! *root* is where the image is mounted, read-only, until it becomes `/`; *image* is
 //! the same seen without what is mounted over it; *kept* is the folder in `/var` with
@@ -11,22 +20,29 @@
 
 #![expect(clippy::print_stderr, reason = "what it says goes to the console")]
 
+mod address;
 mod copy;
 mod credentials;
 mod devices;
+mod dhcp;
+mod fetch;
 mod grow;
 mod handover;
 mod keep;
 mod lay;
+mod link;
+mod memory;
 mod modules;
+mod names;
+mod network;
 mod plumbing;
 mod repart;
+mod source;
 mod units;
 mod update;
 mod verity;
 
-use std::error::Error;
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 
 use std::thread::sleep;
@@ -40,8 +56,11 @@ use rustix::system::{RebootCommand, reboot};
 use devices::Disk;
 use lay::mount;
 use modules::Modules;
+use network::Network;
+use source::{Asked, CARRIED, Source};
 
-type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
+type Error = Box<dyn std::error::Error>;
+type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The serial number of the disk that has the root image.
 const ROOT_DISK: &str = "nodelith-root";
@@ -77,9 +96,20 @@ fn main() {
 fn boot() -> Result<std::convert::Infallible> {
     system()?;
     let mut modules = Modules::load()?;
-    match root_hash()? {
-        Some(hash) => roots_of_disk(&mut modules, &hash)?,
-        None => roots(&mut modules)?,
+    let words = fs::read_to_string("/proc/cmdline")?;
+    match source::asked(&words, Path::new(CARRIED).exists())? {
+        Source::Partitions(hash) => roots_of_disk(&mut modules, &hash)?,
+        Source::Disk => roots(&mut modules)?,
+        Source::Carried(digest) => {
+            eprintln!("nodelith: the root came with the initrd");
+            let mut file = File::open(CARRIED)?;
+            memory::check(&mut file, CARRIED, &digest)?;
+            roots_in_memory(&mut modules, &file)?;
+        }
+        Source::Network(asked) => {
+            let file = fetched(&mut modules, &asked)?;
+            roots_in_memory(&mut modules, &file)?;
+        }
     }
     mount("upper", MEMORY, "tmpfs", QUIET, "mode=755,size=20%")?;
     fs::create_dir_all(lay::in_root(plumbing::STATE))?;
@@ -115,19 +145,6 @@ fn system() -> Result<()> {
         copy::fill(Path::new("/run"), Path::new(RUN), &[])?;
     }
     Ok(())
-}
-
-/// `roothash=` of the kernel's command line.
-fn root_hash() -> Result<Option<String>> {
-    let words = fs::read_to_string("/proc/cmdline")?;
-    let mut hashes = words
-        .split_whitespace()
-        .filter_map(|word| word.strip_prefix("roothash="));
-    match hashes.next_back() {
-        None => Ok(None),
-        Some(hash) if halves(hash).is_some() => Ok(Some(hash.to_owned())),
-        Some(hash) => Err(format!("`roothash={hash}` is no root hash").into()),
-    }
 }
 
 /// The UUIDs of root and root-verity for a root hash (Discoverable Partitions
@@ -173,6 +190,22 @@ fn roots(modules: &mut Modules) -> Result<()> {
     let what = format!("disk `{ROOT_DISK}`");
     let disk = devices::wait(modules, &what, || devices::by_serial(ROOT_DISK))?;
     mount_root(&disk)?;
+    mount_var(devices::by_label(VAR_LABEL)?)
+}
+
+/// Fetches the root; the network is down again afterwards.
+fn fetched(modules: &mut Modules, asked: &Asked) -> Result<File> {
+    let network = Network::up(modules, asked)?;
+    let url = fetch::locate(&asked.url, network.boot_file.as_deref())?;
+    let file = fetch::fetch(&url, &network.names, &asked.digest)?;
+    network.down();
+    Ok(file)
+}
+
+/// Mounts a root image that is in memory, and was checked; and `/var`.
+fn roots_in_memory(modules: &mut Modules, file: &File) -> Result<()> {
+    mount_root(&memory::attach(file)?)?;
+    devices::settle(modules)?;
     mount_var(devices::by_label(VAR_LABEL)?)
 }
 

@@ -87,6 +87,7 @@ fn of_disk(disk: &Path, test: &Test, folder: &Path) -> Result<Start> {
             serial: "nodelith-disk",
             writable: true,
         }],
+        serving: None,
     })
 }
 

@@ -60,11 +60,12 @@ pub(super) fn start(
                 writable: true,
             },
         ],
+        serving: None,
     })
 }
 
 /// An empty ext4 file system.
-fn empty_var(folder: &Path) -> Result<PathBuf> {
+pub(super) fn empty_var(folder: &Path) -> Result<PathBuf> {
     let image = folder.join("var.ext4");
     let file = File::create(&image).io("creating", &image)?;
     file.set_len(VAR_BYTES).io("sizing", &image)?;

@@ -2,6 +2,7 @@
 //! what QEMU must be told of it.
 
 mod disk;
+mod ipxe;
 mod kernel;
 
 use std::path::Path;
@@ -13,6 +14,7 @@ use super::qemu::Start;
 use super::subject::Subject;
 use super::tools::Tool;
 use crate::error::{Error, Kind, Result};
+pub(super) use ipxe::Serving;
 
 /// A way in which a machine starts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +24,10 @@ pub enum Way {
     Kernel,
     /// UEFI from the exported disk, the root checked by dm-verity.
     Disk,
+    /// The network card's own iPXE, the root by HTTP.
+    Ipxe,
+    /// The same, the root as a second initrd.
+    IpxeInitrd,
 }
 
 impl Way {
@@ -31,6 +37,8 @@ impl Way {
         match self {
             Self::Kernel => "kernel",
             Self::Disk => "disk",
+            Self::Ipxe => "ipxe",
+            Self::IpxeInitrd => "ipxe-initrd",
         }
     }
 
@@ -39,6 +47,7 @@ impl Way {
         match self {
             Self::Kernel => &[Tool::MkfsExt4],
             Self::Disk => &[Tool::Firmware],
+            Self::Ipxe | Self::IpxeInitrd => &[Tool::MkfsExt4, Tool::Ipxe],
         }
     }
 }
@@ -57,6 +66,8 @@ pub(super) fn start(
     match options.way {
         Way::Kernel => kernel::start(subject, test, options, folder),
         Way::Disk => disk::start(subject, test, options, folder),
+        Way::Ipxe => ipxe::start(subject, test, options, folder, "http"),
+        Way::IpxeInitrd => ipxe::start(subject, test, options, folder, "initrd"),
     }
 }
 
@@ -72,8 +83,10 @@ pub(super) fn start_bundle(
 ) -> Result<Start> {
     match options.way {
         Way::Disk => disk::of_bundle(bundle, test, options, folder),
-        Way::Kernel => {
-            let message = "a bundle's disk boots by `--way disk`, and not by `--way kernel`";
+        Way::Kernel | Way::Ipxe | Way::IpxeInitrd => {
+            let way = options.way.name();
+            let message =
+                format!("a bundle's disk boots by `--way disk`, and not by `--way {way}`");
             Err(Error::new(Kind::Usage, message))
         }
     }

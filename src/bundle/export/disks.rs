@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{Format, Job, Options, hex, sysupdate};
+use super::{ExportedFile, Format, Job, Options, hex, pxe, sysupdate};
 use crate::bundle::disk::fat::{self, Files};
 use crate::bundle::disk::layout::{self, Disk, Sizes};
 use crate::bundle::disk::{gce, qcow2, raw, vhd};
 use crate::bundle::output::{Output, Target};
-use crate::bundle::parts::{self, Parts};
+use crate::bundle::parts::{self, Need, Parts};
 use crate::bundle::root::RootImage;
 use crate::bundle::sign::Signing;
 use crate::bundle::update::{TRIES, UKIS};
@@ -43,7 +43,11 @@ impl<'a> Machine<'a> {
     ) -> Result<Self> {
         let task = report.task("initrd", None, Unit::Bytes);
         let wanted = parts::Wanted {
-            efi: true,
+            efi: match is_efi(options) {
+                true => Need::Must,
+                false => Need::IfThere,
+            },
+            network: options.formats.contains(&Format::Pxe),
             init: options.init,
             command_line: options.command_line,
         };
@@ -64,6 +68,12 @@ impl<'a> Machine<'a> {
 
     /// Whether all will fit, as far as can be told before there is a root hash.
     pub(super) fn check(&self, root: u64) -> Result<()> {
+        if self.options.formats.contains(&Format::Pxe) {
+            pxe::check(&self.parts.command_line)?;
+        }
+        if !is_efi(self.options) {
+            return Ok(());
+        }
         let signed = |bytes| match &self.signing {
             Some(signing) => signing.rehearse(bytes),
             None => Ok(bytes),
@@ -97,6 +107,17 @@ impl<'a> Machine<'a> {
         root: &RootImage,
     ) -> Result<Vec<(Format, Output)>> {
         let mut outputs = Vec::new();
+        if job.wanted(Format::Pxe) {
+            let files = pxe::files(&self.parts, file.measure()?, &|bytes| self.sign(bytes))?;
+            for (name, bytes) in files {
+                let output = job.named(Format::Pxe, name)?;
+                output.1.file().put(0, &bytes)?;
+                outputs.push(output);
+            }
+        }
+        if !is_efi(self.options) {
+            return Ok(outputs);
+        }
         let uki = self.sign(self.parts.uki(&command_line(&root.hashes.root()))?)?;
         if job.wanted(Format::Uki) {
             let output = job.file(Format::Uki)?;
@@ -154,12 +175,31 @@ impl<'a> Machine<'a> {
 
     /// What the description says of it.
     pub(super) fn describe(&self, root_hash: &Hash) -> Value {
+        let own = &self.parts.command_line;
+        let words = is_efi(self.options).then(|| format!("{own} {}", command_line(root_hash)));
         json!({
             "kernel": self.parts.release,
-            "command-line": format!("{} {}", self.parts.command_line, command_line(root_hash)).trim(),
+            "command-line": words.as_ref().map(|words| words.trim()),
             "signed": self.signing.is_some(),
         })
     }
+
+    /// What it says of what boots over a network.
+    pub(super) fn describe_pxe(&self, files: &[ExportedFile]) -> Option<Value> {
+        let root = files.iter().find(|file| file.format == Format::Erofs)?;
+        let initrd = self.parts.network_initrd.as_ref()?;
+        Some(pxe::describe(
+            &self.parts.command_line,
+            root,
+            initrd.len() as u64,
+        ))
+    }
+}
+
+/// Whether there is something that firmware starts with the root on a disk.
+fn is_efi(options: &Options<'_>) -> bool {
+    let mut formats = options.formats.iter();
+    formats.any(|format| format.boots() && *format != Format::Pxe)
 }
 
 /// What our initrd and the kernel are told beside the image's own words.

@@ -1,5 +1,7 @@
 //! What an image can be made into.
 
+use super::sums;
+
 /// A form of an image, or of a part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Format {
@@ -13,6 +15,8 @@ pub enum Format {
     Squashfs,
     /// The unified kernel image, which firmware starts.
     Uki,
+    /// What machines boot over a network: several files.
+    Pxe,
     /// A disk as it is.
     Disk,
     /// The disk for QEMU.
@@ -27,12 +31,13 @@ pub enum Format {
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Tar,
         Self::Erofs,
         Self::Verity,
         Self::Squashfs,
         Self::Uki,
+        Self::Pxe,
         Self::Disk,
         Self::Qcow2,
         Self::Vhd,
@@ -49,6 +54,7 @@ impl Format {
             Self::Verity => "verity",
             Self::Squashfs => "squashfs",
             Self::Uki => "uki",
+            Self::Pxe => "pxe",
             Self::Disk => "disk",
             Self::Qcow2 => "qcow2",
             Self::Vhd => "vhd",
@@ -70,7 +76,7 @@ impl Format {
             Self::Qcow2 => "disk.qcow2",
             Self::Vhd => "disk.vhd",
             Self::Gce => "disk.tar.gz",
-            Self::Sysupdate => super::sums::NAME,
+            Self::Pxe | Self::Sysupdate => sums::NAME,
         }
     }
 
@@ -83,12 +89,12 @@ impl Format {
     /// Whether its files are listed with their checksums.
     #[must_use]
     pub fn has_sums(self) -> bool {
-        self == Self::Sysupdate
+        matches!(self, Self::Pxe | Self::Sysupdate)
     }
 
     /// Whether a machine boots it, or takes it for its next boot.
     #[must_use]
     pub fn boots(self) -> bool {
-        self.is_disk() || matches!(self, Self::Uki | Self::Sysupdate)
+        self.is_disk() || matches!(self, Self::Uki | Self::Pxe | Self::Sysupdate)
     }
 }

@@ -1,4 +1,4 @@
-//! `SHA256SUMS`, as sha256sum(1) writes it: what tools verify, and what
+//! `SHA256SUMS`, as sha256sum(1) writes it: what tools and people verify, and what
 //! systemd-sysupdate takes for the list of what there is.
 
 use super::{ExportedFile, Format};
@@ -6,15 +6,19 @@ use crate::bundle::output::{Folder, Output};
 use crate::error::Result;
 
 /// Its name.
-pub(super) const NAME: &str = "SHA256SUMS";
+pub const NAME: &str = "SHA256SUMS";
 
-/// Writes it aside.
-pub(super) fn make(folder: &Folder, files: &[ExportedFile]) -> Result<(ExportedFile, Output)> {
+/// Writes it aside, as a file of this format.
+pub(super) fn make(
+    folder: &Folder,
+    format: Format,
+    files: &[ExportedFile],
+) -> Result<(ExportedFile, Output)> {
     let output = folder.file(NAME)?;
     output.file().put(0, text(files).as_bytes())?;
     let (size, digest) = output.measure()?;
     let file = ExportedFile {
-        format: Format::Sysupdate,
+        format,
         name: NAME.into(),
         size,
         digest,

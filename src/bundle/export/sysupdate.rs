@@ -28,7 +28,7 @@ pub(super) fn check(parts: &Parts, disk: bool, update: bool, report: &Report) ->
         ));
     };
     if disk && !parts.tools.repart {
-        let so = "no second slot and no `/var` are made on its disk, and neither grows";
+        let so = "its disk gets no second slot and no `/var`";
         lacks("systemd-repart", "systemd-repart", so);
     }
     if (disk || update) && !parts.tools.bless {

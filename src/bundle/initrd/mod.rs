@@ -15,6 +15,7 @@
 pub mod cpio;
 pub mod modules;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -136,15 +137,19 @@ fn loadable(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// Makes the initrd. `modules` are the chosen modules' bytes, by their names and
-/// uncompressed; `os_release` is the image's.
+/// The folder in which a second initrd may bring the root. Some boot loaders make files
+/// of an initrd without the folders that they are in.
+const BROUGHT: &str = "nodelith";
+
+/// Makes the initrd. `modules` are the kernel's modules' bytes, by their names and
+/// uncompressed, with those that were chosen; `os_release` is the image's.
 ///
 /// # Errors
 /// When compressing fails.
 pub fn make(
     init: &Init,
     chosen: &Chosen,
-    modules: &[(String, Vec<u8>)],
+    modules: &BTreeMap<String, Vec<u8>>,
     os_release: &str,
 ) -> Result<Vec<u8>> {
     let mut archive = Archive::default();
@@ -152,8 +157,12 @@ pub fn make(
     archive.file("etc/initrd-release", 0o644, os_release.as_bytes());
     archive.file("modules/order", 0o644, chosen.order().as_bytes());
     archive.file("modules/alias", 0o644, chosen.aliases.as_bytes());
-    for (name, bytes) in modules {
+    for name in chosen.files.keys() {
+        let bytes = modules.get(name).map_or(&[][..], |bytes| bytes);
         archive.file(&format!("modules/{name}.ko"), 0o644, bytes);
+    }
+    if chosen.network {
+        archive.folder(BROUGHT);
     }
     // The number of threads does not matter to the bytes.
     let compression = Compression::Zstd { level: LEVEL };

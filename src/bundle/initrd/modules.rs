@@ -10,6 +10,9 @@ use crate::error::{Context, Error, Kind, Result};
 /// Without one of these no root can be laid out; the kernel may have them built in.
 const REQUIRED: &[&str] = &["erofs", "overlay", "dm_verity", "ext4"];
 
+/// The same for a root in memory.
+const REQUIRED_IN_MEMORY: &[&str] = &["loop"];
+
 /// Loaded at once too, where they are modules: the hash of dm-verity and the checksum of
 /// ext4, which the kernel asks for by name, and what systemd-repart makes file systems with.
 const HELPING: &[&str] = &[
@@ -64,6 +67,73 @@ const DISKS: &[&str] = &[
     "sdhci_acpi",
 ];
 
+/// Drivers of network cards, for an initrd that fetches its root. Loaded where the hardware
+/// asks for them. Those of which it is said want firmware, which no initrd of ours has.
+const CARDS: &[&str] = &[
+    // Virtual machines and clouds.
+    "virtio_net",
+    "vmxnet3",
+    "hv_netvsc",
+    "xen_netfront",
+    "ena",
+    "gve",
+    "mana",
+    // Intel.
+    "e1000",
+    "e1000e",
+    "igb",
+    "igbvf",
+    "igc",
+    "ixgbe",
+    "ixgbevf",
+    "i40e",
+    "iavf",
+    "ice",
+    "idpf",
+    // Mellanox, Broadcom, Chelsio, Solarflare, Marvell, Cisco, Pensando and others.
+    "mlx4_en",
+    "mlx5_core",
+    "bnxt_en",
+    "tg3",
+    "bnx2",  // firmware
+    "bnx2x", // firmware
+    "cxgb4",
+    "sfc",
+    "sfc_siena",
+    "qede", // firmware
+    "be2net",
+    "enic",
+    "ionic",
+    "atlantic",
+    "nfp", // firmware
+    "txgbe",
+    "ngbe",
+    // On boards.
+    "amd_xgbe",
+    "r8169",
+    "alx",
+    "sky2",
+    "forcedeth",
+    "8139cp",
+    // Servers of other architectures.
+    "hns3",
+    "hclge",
+    "thunder_bgx",
+    "nicvf",
+    "nicpf",
+    "mvpp2",
+    "mvneta",
+    "dwmac_generic",
+    "macb",
+    "bcmgenet",
+    "fsl_dpaa2_eth",
+    // USB, as on servers' management boards and small machines.
+    "cdc_ether",
+    "r8152",
+    "ax88179_178a",
+    "lan78xx",
+];
+
 /// What the kernel's own files say of its modules.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Texts<'a> {
@@ -86,6 +156,8 @@ pub struct Chosen {
     at_once: Vec<String>,
     /// A line for each alias: the pattern, and the modules that are to be loaded, in order.
     pub aliases: String,
+    /// Whether drivers of network cards are among them.
+    pub network: bool,
 }
 
 impl Chosen {
@@ -99,15 +171,19 @@ impl Chosen {
     }
 }
 
-/// Chooses.
+/// Chooses; with drivers of network cards if `network` says so.
 ///
 /// # Errors
 /// When the kernel has not what every initrd needs.
-pub fn choose(texts: &Texts<'_>) -> Result<Chosen> {
+pub fn choose(texts: &Texts<'_>, network: bool) -> Result<Chosen> {
     let all = Modules::read(texts);
     let builtin: BTreeSet<String> = texts.builtin.lines().map(name).collect();
-    let mut chosen = Chosen::default();
-    for &wanted in REQUIRED {
+    let mut chosen = Chosen {
+        network,
+        ..Chosen::default()
+    };
+    let in_memory = if network { REQUIRED_IN_MEMORY } else { &[] };
+    for &wanted in REQUIRED.iter().chain(in_memory) {
         if !all.files.contains_key(wanted) && !builtin.contains(wanted) {
             let message = format!("the image's kernel has no module `{wanted}`");
             return Err(Error::new(Kind::Usage, message)
@@ -118,7 +194,8 @@ pub fn choose(texts: &Texts<'_>) -> Result<Chosen> {
         all.add(wanted, &mut chosen.at_once);
     }
     let mut drivers: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for &driver in DISKS {
+    let cards = if network { CARDS } else { &[] };
+    for &driver in DISKS.iter().chain(cards) {
         let mut order = Vec::new();
         all.add(driver, &mut order);
         if !order.is_empty() {
@@ -268,7 +345,7 @@ alias virtio:d00000001v* virtio_net
 
     #[test]
     fn modules_come_after_what_they_need() {
-        let chosen = choose(&TEXTS).unwrap();
+        let chosen = choose(&TEXTS, false).unwrap();
         let order = "b\na\nerofs\noverlay\ncrc\ndm_mod\ndm_verity\n";
         assert_eq!(chosen.order(), order);
         let aliases = "virtio:d00000002v* virtio_blk\npci:v*d*sv*sd*bc01sc08i02* nvme_core nvme\n";
@@ -277,11 +354,30 @@ alias virtio:d00000001v* virtio_net
             chosen.files["dm_verity"],
             "kernel/drivers/md/dm-verity.ko.xz"
         );
-        // Nothing in an initrd uses a network.
+        // Nothing in it uses a network.
         for name in ["other", "virtio_net"] {
             assert!(!chosen.files.contains_key(name), "{name}");
         }
         assert_eq!(chosen.files.len(), 10);
+    }
+
+    #[test]
+    fn drivers_of_cards_come_where_there_is_a_network() {
+        let texts = Texts {
+            dependencies: &TEXTS.dependencies.replace(
+                "virtio_net.ko.xz:",
+                "virtio_net.ko.xz: kernel/net_failover.ko.xz\nkernel/net_failover.ko.xz:",
+            ),
+            builtin: "kernel/fs/ext4/ext4.ko\nkernel/drivers/block/loop.ko\n",
+            ..TEXTS
+        };
+        let chosen = choose(&texts, true).unwrap();
+        assert_eq!(chosen.order(), choose(&texts, false).unwrap().order());
+        let alias = "virtio:d00000001v* net_failover virtio_net\n";
+        assert!(chosen.aliases.ends_with(alias), "{}", chosen.aliases);
+        assert!(chosen.files.contains_key("net_failover"));
+        let error = choose(&TEXTS, true).unwrap_err();
+        assert_eq!(error.message(), "the image's kernel has no module `loop`");
     }
 
     #[test]
@@ -290,7 +386,7 @@ alias virtio:d00000001v* virtio_net
             builtin: "kernel/fs/other.ko\n",
             ..TEXTS
         };
-        let error = choose(&texts).unwrap_err();
+        let error = choose(&texts, false).unwrap_err();
         assert_eq!(error.message(), "the image's kernel has no module `ext4`");
     }
 
@@ -300,7 +396,7 @@ alias virtio:d00000001v* virtio_net
             soft: "softdep a pre: overlay\nsoftdep overlay pre: a\n",
             ..TEXTS
         };
-        let order = choose(&texts).unwrap().order();
+        let order = choose(&texts, false).unwrap().order();
         assert!(order.starts_with("b\noverlay\na\nerofs\n"), "{order}");
     }
 

@@ -26,7 +26,7 @@ pub struct Boot {
     /// Seconds that one boot may take until it has powered off
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86400))]
     pub deadline: u64,
-    /// Change one byte of the root on the disk first: it must not boot then
+    /// Change one byte of the exported root first: it must not boot then
     #[arg(long)]
     pub damage: bool,
     /// How results are printed
@@ -87,4 +87,8 @@ pub enum BootWay {
     Kernel,
     /// UEFI from the exported disk, the root checked by dm-verity; for systemd 256 and later
     Disk,
+    /// The network card's iPXE from a server of ours, the root by HTTP; for systemd 256 and later
+    Ipxe,
+    /// The same, the root as a second initrd
+    IpxeInitrd,
 }

@@ -95,6 +95,8 @@ pub enum ExportFormat {
     Squashfs,
     /// Kernel, initrd and command line in one program for firmware: node.efi
     Uki,
+    /// Files for machines that boot over a network: vmlinuz, initrd.img, root.erofs, boot.ipxe …
+    Pxe,
     /// A disk that boots by UEFI, its root by dm-verity: disk.raw
     Disk,
     /// The same for QEMU, compressed: disk.qcow2

@@ -35,6 +35,12 @@ impl Data {
         }
     }
 
+    /// Whether the line has a quote that is open, as far as one line tells.
+    fn in_quotes(&self) -> bool {
+        let open = |quote: char| self.line.matches(quote).count() % 2 == 1;
+        open('"') || (self.yaml && open('\''))
+    }
+
     fn in_comment(&self) -> bool {
         self.yaml && self.line.trim_start().starts_with('#')
     }
@@ -50,6 +56,9 @@ impl Quoting for Data {
 
     fn value(&mut self, value: &Value, next: &str) -> Result<String, String> {
         if !self.in_comment() {
+            if self.in_quotes() {
+                return Err("stands within quotes".into());
+            }
             if !self.may_begin() {
                 return Err("is not the whole of what stands there".into());
             }
