@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "boot/broken.rs"]
+mod broken;
 mod common;
 
 use std::fs;
@@ -26,10 +28,17 @@ fn folder(name: &str) -> PathBuf {
 
 /// Builds the profile in the folder.
 fn build(folder: &Path, profile: &Path) -> PathBuf {
+    build_with(folder, profile, &[])
+}
+
+/// The same, with more arguments.
+fn build_with(folder: &Path, profile: &Path, arguments: &[&str]) -> PathBuf {
     let image = folder.join("image");
     let mut command = nodelith();
     command
-        .args(["build", "--ignore-valid-until", "--output"])
+        .arg("build")
+        .args(arguments)
+        .args(["--ignore-valid-until", "--output"])
         .arg(&image)
         .arg("--lock")
         .arg(folder.join("lock.toml"))
@@ -189,6 +198,19 @@ fn testing() {
     if root("booting testing") && all("booting testing") {
         boots("testing");
     }
+}
+
+#[test]
+fn testing_from_a_disk() {
+    if !root("booting testing from a disk") || !all("booting testing from a disk") {
+        return;
+    }
+    let folder = folder("testing-disk");
+    let image = build(&folder, &profile("testing"));
+    let arguments = ["--way", "disk", "--deadline", "600"];
+    let (output, document) = boot(&folder, &image, &arguments);
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(document["passed"], true);
 }
 
 #[test]

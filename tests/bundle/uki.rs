@@ -276,6 +276,27 @@ fn what_an_image_lacks_is_said() {
 
     For more information, try '--help'.
     ");
+    let sizes = [
+        (["--disk-size", "0"], "it goes from one byte to `2T`"),
+        (["--disk-size", "3T"], "it goes from one byte to `2T`"),
+        (
+            ["--slot-size", "99999999999999999999"],
+            "write it like `512M` or `8G`",
+        ),
+        (
+            ["--slot-size", "16777216T"],
+            "it goes from one byte to `2T`",
+        ),
+        (["--disk-size", "8.5G"], "write it like `512M` or `8G`"),
+        (
+            ["--slot-size", "2T"],
+            "the disk would have 2.02 TiB, and 2.00 TiB is the most",
+        ),
+    ];
+    for (arguments, why) in sizes {
+        let said = said(&nothing, &arguments);
+        assert!(said.contains(why), "{arguments:?}: {said}");
+    }
     let large = |tree: &mut Tree| {
         let kernel = sample::inline(vec![7; 70 << 20]);
         let entry = sample::entry(kernel, 0o644, "kernel");
