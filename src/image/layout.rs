@@ -60,7 +60,7 @@ pub fn write(store: &Store, folder: &Path, tag: Option<&str>, images: &[Built]) 
     let mut wanted: Vec<&Descriptor> = images.iter().flat_map(Built::blobs).collect();
     wanted.push(&descriptor);
     let entry = serde_json::to_value(&descriptor).io("writing", folder)?;
-    let unchanged = put(store, folder, vec![entry], &wanted, is_ours)?;
+    let unchanged = put(store, folder, &[entry], &wanted, is_ours)?;
     Ok(Written { digest, unchanged })
 }
 
@@ -87,7 +87,14 @@ pub fn attach(
             && other["annotations"] == entry["annotations"]
             && subject_of(&blobs_folder, other).as_ref() == Some(subject)
     };
-    put(store, folder, vec![entry.clone()], &wanted, replaced).map(drop)
+    put(
+        store,
+        folder,
+        std::slice::from_ref(&entry),
+        &wanted,
+        replaced,
+    )
+    .map(drop)
 }
 
 /// What a layout lists that refers to a manifest: their descriptors, with their types.
@@ -162,7 +169,7 @@ pub fn write_as_is(
         .map(|entry| serde_json::to_value(entry).io("writing", folder))
         .collect();
     let blobs: Vec<&Descriptor> = blobs.iter().collect();
-    put(store, folder, entries?, &blobs, replaced)
+    put(store, folder, &entries?, &blobs, replaced)
 }
 
 /// Puts blobs into a layout and then entries into its index, in the place of those
@@ -170,7 +177,7 @@ pub fn write_as_is(
 fn put(
     store: &Store,
     folder: &Path,
-    ours: Vec<Value>,
+    ours: &[Value],
     wanted: &[&Descriptor],
     replaced: impl Fn(&Value) -> bool,
 ) -> Result<bool> {
@@ -179,8 +186,8 @@ fn put(
 
     let mut others = listed(folder)?;
     others.retain(|entry| !replaced(entry));
-    drop_orphans(&blobs_folder, &mut others, &ours, wanted);
-    let manifests: Vec<&Value> = others.iter().chain(&ours).collect();
+    drop_orphans(&blobs_folder, &mut others, ours, wanted);
+    let manifests: Vec<&Value> = others.iter().chain(ours).collect();
     let index_bytes = index(&manifests)?;
     let index_path = folder.join("index.json");
     let before = fs::read(&index_path).ok();
