@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "boot/broken.rs"]
+mod broken;
 mod common;
 
 use std::fs;
@@ -26,10 +28,17 @@ fn folder(name: &str) -> PathBuf {
 
 /// Builds the profile in the folder.
 fn build(folder: &Path, profile: &Path) -> PathBuf {
+    build_with(folder, profile, &[])
+}
+
+/// The same, with more arguments.
+fn build_with(folder: &Path, profile: &Path, arguments: &[&str]) -> PathBuf {
     let image = folder.join("image");
     let mut command = nodelith();
     command
-        .args(["build", "--ignore-valid-until", "--output"])
+        .arg("build")
+        .args(arguments)
+        .args(["--ignore-valid-until", "--output"])
         .arg(&image)
         .arg("--lock")
         .arg(folder.join("lock.toml"))
@@ -192,6 +201,19 @@ fn testing() {
 }
 
 #[test]
+fn testing_from_a_disk() {
+    if !root("booting testing from a disk") || !all("booting testing from a disk") {
+        return;
+    }
+    let folder = folder("testing-disk");
+    let image = build(&folder, &profile("testing"));
+    let arguments = ["--way", "disk", "--deadline", "600"];
+    let (output, document) = boot(&folder, &image, &arguments);
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(document["passed"], true);
+}
+
+#[test]
 fn kubernetes_of_2020() {
     if root("booting kubernetes-1.20") && all("booting kubernetes-1.20") {
         boots("kubernetes-1.20");
@@ -257,4 +279,72 @@ fn what_is_wrong_is_said() {
         "{why}"
     );
     assert!(found("shutdown").0, "{}", said(&output));
+}
+
+/// A node takes what it is given by its firmware, at the first boot and the second; and
+/// nothing of it is in the image.
+#[test]
+fn a_node_is_who_it_is_told_to_be() {
+    if !root("booting with credentials") || !all("booting with credentials") {
+        return;
+    }
+    let folder = folder("identity");
+    let kubeconfig = "clusters: []\nusers: []\n# 6d4b8e07\n";
+    fs::write(folder.join("bootstrap.conf"), kubeconfig).unwrap();
+    let profile = folder.join("node.toml");
+    fs::write(&profile, identity_profile()).unwrap();
+    let image = build(&folder, &profile);
+    let kept = folder.join("kept");
+    let bootstrap = format!(
+        "nodelith.bootstrap-kubeconfig=@{}",
+        folder.join("bootstrap.conf").display()
+    );
+    let given = [
+        "system.hostname=node-1",
+        &bootstrap,
+        "nodelith.kubeadm-join=kind: JoinConfiguration",
+        "nodelith.registry-auth={}",
+        "nodelith.ca-certificates=# none\n",
+        "ssh.authorized_keys.root=ssh-ed25519 AAAA root",
+    ];
+    let mut arguments = vec!["--deadline", "600", "--keep", kept.to_str().unwrap()];
+    for one in given {
+        arguments.extend(["--credential", one]);
+    }
+    let (output, document) = boot(&folder, &image, &arguments);
+    assert!(output.status.success(), "{}", said(&output));
+    let checks = document["images"][0]["checks"].as_array().unwrap();
+    let identity = checks.iter().filter(|check| check["check"] == "identity");
+    for check in identity.clone() {
+        let said = check.to_string();
+        for taken in [
+            "host name",
+            "joined",
+            "bootstrap-kubelet.conf",
+            "authorized_keys",
+        ] {
+            assert!(said.contains(taken), "{said}");
+        }
+    }
+    assert_eq!(identity.count(), 2);
+    let root = fs::read(kept.join("0-kernel/export/root.erofs")).unwrap();
+    assert!(memchr::memmem::find(&root, b"6d4b8e07").is_none());
+}
+
+/// The quickstart with something that stands for kubeadm.
+fn identity_profile() -> String {
+    let quickstart = profile("quickstart");
+    let script = r#"
+#!/bin/sh
+set -eu
+config=${2#--config=}
+grep -q 'kind: JoinConfiguration' "$config"
+[ ! -e /etc/kubernetes/kubelet.conf ]
+(umask 077; echo joined >/etc/kubernetes/kubelet.conf)
+"#;
+    format!(
+        "name = \"identity\"\nversion = \"1\"\narchitecture = \"amd64\"\nextends = \"{}\"\n\
+         [[files]]\npath = \"/usr/bin/kubeadm\"\nmode = \"0755\"\ntext = '''{script}'''\n",
+        quickstart.display()
+    )
 }

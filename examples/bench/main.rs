@@ -1,5 +1,5 @@
-//! `ci/bench`: measures Nodelith beside mmdebstrap, tar with zstd, umoci, mkfs.erofs
-//! and veritysetup, on the same packages in one run. What each figure means is told in
+//! `ci/bench`: measures Nodelith beside mmdebstrap, tar with zstd, umoci, mkfs.erofs,
+//! veritysetup, mksquashfs and qemu-img, on the same packages in one run. What each figure means is told in
 //! docs/benchmarks.md; nothing is asserted of a time.
 
 #![expect(
@@ -10,7 +10,9 @@
 
 mod check;
 mod data;
+mod disks;
 mod figures;
+mod fleet;
 mod pack;
 mod root;
 mod run;
@@ -53,6 +55,15 @@ struct Arguments {
     /// Makes the folder ROOT into a root image in FOLDER, and does nothing else
     #[arg(long, hide = true, num_args = 2, value_names = ["ROOT", "FOLDER"])]
     root_image: Option<Vec<PathBuf>>,
+    /// Hashes the root image IMAGE into FILE, and does nothing else
+    #[arg(long, hide = true, num_args = 2, value_names = ["IMAGE", "FILE"])]
+    verity: Option<Vec<PathBuf>>,
+    /// Makes the raw disk DISK into the qcow2 FILE, and does nothing else
+    #[arg(long, hide = true, num_args = 2, value_names = ["DISK", "FILE"])]
+    qcow2: Option<Vec<PathBuf>>,
+    /// Measures only what is made of an image, and of a cluster: no builds
+    #[arg(long)]
+    exports: bool,
 }
 
 fn main() -> ExitCode {
@@ -65,6 +76,13 @@ fn main() -> ExitCode {
             root_image: Some(folders),
             ..
         } => root::main(&folders[0], &folders[1]),
+        Arguments {
+            verity: Some(files),
+            ..
+        } => disks::verity_main(&files[0], &files[1]),
+        Arguments {
+            qcow2: Some(files), ..
+        } => disks::qcow2_main(&files[0], &files[1]),
         arguments => measure(&arguments),
     };
     match done {
@@ -83,6 +101,12 @@ fn measure(arguments: &Arguments) -> Result<()> {
     };
     let data = Data::prepare(&nodelith, arguments)?;
     let runs = usize::from(arguments.runs);
+    if arguments.exports {
+        data.built(&data.downloads, &data.profile)?;
+        let mut measures = Vec::from(disks::measures(&data, runs)?);
+        measures.push(fleet::measure(&data, runs)?);
+        return finish(arguments, &nodelith, &data, measures, Value::Null);
+    }
     let mut measures = vec![cold(&data, runs)?];
     let (packing, packed) = packing(&data, runs)?;
     measures.push(packing);
@@ -90,13 +114,26 @@ fn measure(arguments: &Arguments) -> Result<()> {
     measures.push(one_file(&data, runs)?);
     measures.push(root::of_image(&data, runs)?);
     measures.push(root::of_folder(&data, runs)?);
+    measures.extend(disks::measures(&data, runs)?);
+    measures.push(fleet::measure(&data, runs)?);
     measures.extend(check::measures(&data, runs)?);
     measures.push(memory(&data)?);
+    finish(arguments, &nodelith, &data, measures, packed)
+}
+
+/// Prints and writes what was measured.
+fn finish(
+    arguments: &Arguments,
+    nodelith: &Path,
+    data: &Data,
+    measures: Vec<Measure>,
+    packed: Value,
+) -> Result<()> {
     let figures = Figures {
         measures,
         about: json!({
-            "runs": runs,
-            "nodelith": program(&nodelith),
+            "runs": arguments.runs,
+            "nodelith": program(nodelith),
             "packing-optimised": !cfg!(debug_assertions),
             "machine": run::machine(),
             "data": {
@@ -107,6 +144,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
                 "mmdebstrap": version("mmdebstrap"), "tar": version("tar"),
                 "zstd": version("zstd"), "umoci": version("umoci"),
                 "mkfs-erofs": version("mkfs.erofs"), "veritysetup": version("veritysetup"),
+                "mksquashfs": version("mksquashfs"), "qemu-img": version("qemu-img"),
             },
         }),
     };

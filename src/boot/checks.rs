@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::identity::{Credentials, identity};
 use super::qemu::{End, Outcome};
 use super::sections::Sections;
 use crate::compat::containerd::line;
@@ -16,13 +17,19 @@ pub struct Boot {
     pub said: Sections,
     /// How it went.
     pub outcome: Outcome,
+    /// What the machine was given.
+    pub given: Credentials,
 }
 
 impl Boot {
     /// Reads what the guest said.
     pub fn read(outcome: Outcome) -> Self {
         let said = Sections::parse(&outcome.results);
-        Self { said, outcome }
+        Self {
+            said,
+            outcome,
+            given: Credentials::new(),
+        }
     }
 
     /// Whether the test came to its end and the machine powered off.
@@ -41,6 +48,7 @@ pub const EACH: &[Check] = &[
     ("mounts", mounts),
     ("writable places", writable),
     ("nothing unique", unique),
+    ("identity", identity),
     ("dpkg database", packages),
     ("containerd", containerd),
     ("CNI plug-ins", plugins),
@@ -143,6 +151,7 @@ const WRITABLE: &[(&str, bool)] = &[
     ("/tmp", true),
     ("/run", true),
     ("/opt/cni/bin", true),
+    ("/root", true),
     ("/etc/kubernetes", true),
     ("/etc/cni/net.d", true),
 ];

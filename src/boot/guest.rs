@@ -8,8 +8,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use base64::prelude::{BASE64_STANDARD, Engine};
-
+use super::identity::{Credentials, firmware_string};
 use super::qemu::path_option;
 use crate::bundle::initrd::cpio::Archive;
 use crate::error::{Context, Result};
@@ -55,8 +54,7 @@ impl Test {
         };
         if systemd >= UNITS_AS_CREDENTIALS {
             let credential = folder.join("credential");
-            let unit = BASE64_STANDARD.encode(unit());
-            let text = format!("io.systemd.credential.binary:systemd.extra-unit.{UNIT}={unit}");
+            let text = firmware_string(&format!("systemd.extra-unit.{UNIT}"), unit().as_bytes());
             fs::write(&credential, text).io("writing", &credential)?;
             test.qemu = vec!["-smbios".into(), path_option("type=11,path=", &credential)];
         } else {
@@ -69,6 +67,17 @@ impl Test {
             test.appended = archive.finish();
         }
         Ok(test)
+    }
+
+    /// Hands the machine what it is given.
+    pub fn give(&mut self, given: &Credentials, folder: &Path) -> Result<()> {
+        for (number, (name, value)) in given.iter().enumerate() {
+            let file = folder.join(format!("credential-{number}"));
+            fs::write(&file, firmware_string(name, value)).io("writing", &file)?;
+            let option = path_option("type=11,path=", &file);
+            self.qemu.extend(["-smbios".into(), option]);
+        }
+        Ok(())
     }
 }
 

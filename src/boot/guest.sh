@@ -150,6 +150,15 @@ cgroups() {
 
 image() { sed -n 's/^ *sandbox\(_image\)\? = ["'\'']\(.*\)["'\'']$/\2/p' "$work/config.toml" | head -n 1; }
 
+# What a node was given at boot: its name, its files, whether it joined.
+identity() {
+    echo "hostname $(uname -n)"
+    for file in /etc/kubernetes/bootstrap-kubelet.conf /etc/kubernetes/kubelet.conf /etc/kubernetes/pki/ca.crt \
+        /var/lib/kubelet/config.yaml /var/lib/kubelet/config.json /etc/default/kubelet /root/.ssh/authorized_keys; do
+        [ ! -f "$file" ] || echo "$file $(stat -c '%a %U:%G' "$file") sha256:$(sha256sum <"$file" | cut -d ' ' -f 1)"
+    done
+}
+
 echo
 section state systemctl is-system-running --wait
 section failed systemctl list-units --failed --plain --no-legend
@@ -159,8 +168,9 @@ section init init_time
 section os-release cat /etc/os-release
 section unique unique
 section marks-found show_marks
+section identity identity
 section mounts findmnt --json --output TARGET,SOURCE,FSTYPE,OPTIONS --list
-section writable writable / /usr /etc /var /tmp /run /opt/cni/bin /etc/kubernetes /etc/cni/net.d /var/lib/dpkg
+section writable writable / /usr /etc /var /tmp /run /opt/cni/bin /root /etc/kubernetes /etc/cni/net.d /var/lib/dpkg
 section packages dpkg-query --show --showformat '${Package} ${Status}\n'
 section plugins ls /opt/cni/bin/
 section tools tools

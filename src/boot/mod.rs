@@ -5,6 +5,7 @@
 //! tools        what this machine must have for it
 //! subject      the image, and what the test must know of it
 //! bundle       the same of what was exported
+//! identity     what the machine is given, and whether it took it
 //! guest        how the test gets into a guest whose image is as it is
 //! ways         how a machine starts: what is made for it, and QEMU's arguments
 //! overlay      disks that are written beside what they are made of
@@ -22,6 +23,7 @@ mod accelerator;
 mod bundle;
 mod checks;
 mod guest;
+pub mod identity;
 mod interrupt;
 pub mod lab;
 mod overlay;
@@ -42,6 +44,7 @@ use accelerator::Engine;
 pub use bundle::Bundle;
 use checks::Boot;
 use guest::{Test, UNITS_AS_CREDENTIALS};
+use identity::Credentials;
 pub use interrupt::clean_up_when_interrupted;
 use qemu::{End, Machine};
 pub use report::{Proof, json, junit};
@@ -76,6 +79,8 @@ pub struct Options<'a> {
     pub deadline: Duration,
     /// Whether one byte of the root is changed first: it must not boot then.
     pub damage: bool,
+    /// What the machine is given by its firmware, beside the test.
+    pub credentials: Credentials,
     /// The initrd's program, if it is not the one beside the running program.
     pub init: Option<&'a Path>,
     /// How many threads other programs may use.
@@ -113,7 +118,7 @@ pub fn prove(
 ) -> Result<Proof> {
     options.check()?;
     fs::create_dir_all(folder).io("making", folder)?;
-    let (start, test, about) = match target {
+    let (start, mut test, about) = match target {
         Target::Image(image) => {
             report.note(&format!("making what boots of `{}`", image.reference));
             let subject = Subject::read(image, options.init)?;
@@ -128,6 +133,7 @@ pub fn prove(
             (start, test, report::About::bundle(bundle, options.way))
         }
     };
+    test.give(&options.credentials, folder)?;
     let machine = Machine {
         start,
         test,
@@ -167,7 +173,8 @@ fn boot(
             outcome = machine.boot(&path, engine)?;
         }
         machine.keep(&path);
-        let boot = Boot::read(outcome);
+        let mut boot = Boot::read(outcome);
+        boot.given.clone_from(&options.credentials);
         let whole = boot.is_whole();
         boots.push(boot);
         if !whole {

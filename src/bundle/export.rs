@@ -44,6 +44,8 @@ pub struct Options<'a> {
     pub command_line: Option<&'a str>,
     /// The initrd's program, if it is not the one beside the running program.
     pub init: Option<&'a Path>,
+    /// A second image, for what a machine boots with that the image itself lacks.
+    pub initrd_from: Option<&'a Image>,
     /// How many threads other programs may use.
     pub threads: usize,
 }
@@ -91,14 +93,18 @@ pub fn export(
     if formats.contains(&Format::Verity) || formats.contains(&Format::Pxe) {
         formats.insert(Format::Erofs);
     }
-    if formats.contains(&Format::Squashfs) {
-        squashfs::check()?;
-    }
+    let mksquashfs = match formats.contains(&Format::Squashfs) {
+        true => Some(squashfs::check()?),
+        false => None,
+    };
     let boots = formats.iter().any(|format| format.boots());
     let signer = options.signer.as_ref().filter(|_| boots);
     let signing = signer.map(Signer::open).transpose()?;
     let outline = outline(image, report)?;
     let tree = &outline.tree;
+    if mksquashfs.is_some() {
+        squashfs::fits(tree)?;
+    }
     let machine = match boots {
         true => Some(Machine::read(image, &outline, options, signing, report)?),
         false => None,
@@ -113,6 +119,7 @@ pub fn export(
         machine: machine.as_ref(),
         formats: &formats,
         folder: &folder,
+        mksquashfs,
         threads: options.threads,
         report,
     };
@@ -140,6 +147,8 @@ struct Job<'a> {
     machine: Option<&'a Machine<'a>>,
     formats: &'a BTreeSet<Format>,
     folder: &'a Folder,
+    /// The version of `mksquashfs`, where it is wanted.
+    mksquashfs: Option<squashfs::Version>,
     threads: usize,
     report: &'a Report,
 }
@@ -170,8 +179,8 @@ impl Job<'_> {
         let root = self.pour(contents, tar.as_ref(), erofs.as_ref(), plan.as_ref())?;
 
         let mut outputs = Vec::new();
-        if let Some((_, tar)) = tar.as_ref().filter(|_| self.wanted(Format::Squashfs)) {
-            outputs.push(self.squashfs(tar)?);
+        if let (Some((_, tar)), Some(version)) = (&tar, self.mksquashfs) {
+            outputs.push(self.squashfs(tar, version)?);
         }
         if let Some(root) = root.as_ref().filter(|_| self.wanted(Format::Verity)) {
             outputs.push(self.verity(root)?);
@@ -217,10 +226,11 @@ impl Job<'_> {
         Ok(root)
     }
 
-    fn squashfs(&self, tar: &Output) -> Result<(Format, Output)> {
+    fn squashfs(&self, tar: &Output, version: squashfs::Version) -> Result<(Format, Output)> {
         let squashfs = self.file(Format::Squashfs)?;
         let task = self.report.task("compressing", None, Unit::Bytes);
-        squashfs::make(self.tree, tar.aside(), squashfs.1.aside(), self.threads)?;
+        let (from, to) = (tar.aside(), squashfs.1.aside());
+        squashfs::make(self.tree, from, to, self.threads, version)?;
         let size = std::fs::metadata(squashfs.1.aside()).map_or(0, |about| about.len());
         task.finish(&format!("{} of squashfs", human_bytes(size)));
         let losing = squashfs::losing(self.tree);

@@ -127,13 +127,13 @@ impl Output {
     /// When it cannot be read.
     pub fn measure(&self) -> Result<(u64, Digest)> {
         if let Some(measured) = self.measured.get() {
-            return Ok(measured.clone());
+            return Ok(*measured);
         }
         // Others may have written by the name.
         let file = File::open(self.aside.path()).io("reading", &self.path)?;
         let reader = io::BufReader::with_capacity(1 << 18, file);
         let (digest, size) = Digest::of_reader(reader).io("reading", &self.path)?;
-        Ok(self.measured.get_or_init(|| (size, digest)).clone())
+        Ok(*self.measured.get_or_init(|| (size, digest)))
     }
 
     /// Renames it into place, with a mode that no umask changes.

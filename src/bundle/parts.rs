@@ -44,6 +44,8 @@ pub struct Parts {
     pub tools: Tools,
     /// systemd's stub and systemd-boot, if firmware is to start it.
     pub efi: Option<Efi>,
+    /// Paths that were taken from a second image, as this one has them not.
+    pub taken: Vec<String>,
 }
 
 /// Programs of systemd that an image may lack and boots nevertheless.
@@ -91,6 +93,9 @@ pub struct Wanted<'a> {
     pub init: Option<&'a Path>,
     /// What is added to the command line.
     pub command_line: Option<&'a str>,
+    /// A second image, which the kernel, its initrd's modules and what firmware starts
+    /// are taken from where the image itself lacks them.
+    pub from: Option<(&'a Image, &'a Outline)>,
 }
 
 impl Parts {
@@ -98,11 +103,20 @@ impl Parts {
     ///
     /// # Errors
     /// When the image cannot be read or lacks something: the message names it, and the
-    /// hint its package.
+    /// hint its package. When the second image is for other machines, or its kernel is
+    /// not that of the image's modules.
     pub fn read(image: &Image, outline: &Outline, wanted: &Wanted<'_>) -> Result<Self> {
         let architecture = image.config.architecture().to_string();
         let init = Init::find(wanted.init, &architecture)?;
-        let source = Source { image, outline };
+        let own = Source::new(image, outline);
+        let second = wanted
+            .from
+            .map(|(image, outline)| Source::new(image, outline));
+        let source = Source {
+            second: second.as_ref(),
+            ..own
+        };
+        source.fits()?;
         let release = source.release()?;
         let kernel = source.kernel(&release)?;
         let folder = format!("{MODULES}/{release}");
@@ -110,12 +124,15 @@ impl Parts {
         let lists = ["dep", "softdep", "alias", "builtin"].map(in_folder);
         let efi = source.efi(&architecture, wanted.efi)?;
         let mut paths: Vec<&str> = lists.iter().map(|path| &**path).collect();
-        paths.extend([&*kernel, OS_RELEASE, COMMAND_LINE]);
+        paths.push(&kernel);
         if let Some((stub, loader, _)) = &efi {
             paths.extend([&**stub, &**loader]);
         }
         source.must(&lists[0], "kmod, whose depmod makes it")?;
         let mut found = source.read(&paths)?;
+        found.extend(own.read(&[OS_RELEASE, COMMAND_LINE])?);
+        let mut taken: Vec<String> = paths.iter().map(|path| format!("/{path}")).collect();
+        taken.retain(|path| source.has(&path[1..]) && !own.has(&path[1..]));
         let mut take = |path: &str| found.remove(path).unwrap_or_default();
         let texts = lists.each_ref().map(|path| text(&take(path)));
         let texts = Texts {
@@ -132,17 +149,17 @@ impl Parts {
         let files = &with_network.as_ref().unwrap_or(&chosen).files;
         let modules = source.modules(&folder, files)?;
         let make = |chosen| initrd::make(&init, chosen, &modules, &about);
-        let own = text(&take(COMMAND_LINE));
-        let words = [own.trim(), wanted.command_line.unwrap_or_default().trim()];
+        let words = text(&take(COMMAND_LINE));
+        let words = [words.trim(), wanted.command_line.unwrap_or_default().trim()];
         let words: Vec<&str> = words.into_iter().filter(|part| !part.is_empty()).collect();
         Ok(Self {
             kernel: take(&kernel),
             initrd: make(&chosen)?,
             network_initrd: with_network.as_ref().map(make).transpose()?,
             tools: Tools {
-                repart: source.has(REPART),
-                bless: source.has(BLESS),
-                sysupdate: source.has(SYSUPDATE),
+                repart: own.has(REPART),
+                bless: own.has(BLESS),
+                sysupdate: own.has(SYSUPDATE),
             },
             command_line: words.join(" "),
             name: Name::of(&about),
@@ -153,6 +170,7 @@ impl Parts {
             }),
             os_release,
             release,
+            taken,
         })
     }
 
@@ -212,14 +230,48 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// Reads files of an image.
+#[derive(Clone, Copy)]
 struct Source<'a> {
     image: &'a Image,
     outline: &'a Outline,
+    /// Where those are read that the image has not.
+    second: Option<&'a Source<'a>>,
 }
 
-impl Source<'_> {
-    /// The release of the image's only kernel.
-    fn release(&self) -> Result<String> {
+impl<'a> Source<'a> {
+    fn new(image: &'a Image, outline: &'a Outline) -> Self {
+        Self {
+            image,
+            outline,
+            second: None,
+        }
+    }
+
+    /// Whether both images are for the same machines.
+    fn fits(&self) -> Result<()> {
+        let Some(second) = self.second else {
+            return Ok(());
+        };
+        let [one, other] = [self, second].map(|one| one.image.config.architecture().to_string());
+        match one == other {
+            true => Ok(()),
+            false => {
+                let message = format!(
+                    "`{}` is for {other}, and the image for {one}",
+                    second.name()
+                );
+                Err(Error::new(Kind::Usage, message)
+                    .hint("name an image of that architecture with `--initrd-from`"))
+            }
+        }
+    }
+
+    fn name(&self) -> &str {
+        &self.image.reference
+    }
+
+    /// The releases of the image's kernels.
+    fn releases(&self) -> Vec<String> {
         let entries = self.outline.tree.entries.iter();
         let folders = entries.filter(|(path, entry)| {
             entry.node == Node::Directory
@@ -227,16 +279,31 @@ impl Source<'_> {
                     .parent()
                     .is_some_and(|folder| folder.as_bytes() == MODULES.as_bytes())
         });
-        let releases: Vec<String> = folders
+        folders
             .map(|(path, _)| String::from_utf8_lossy(path.name()).into_owned())
-            .collect();
-        match &releases[..] {
-            [one] => Ok(one.clone()),
-            [] => Err(lacks(
+            .collect()
+    }
+
+    /// The release of the image's only kernel.
+    fn release(&self) -> Result<String> {
+        let releases = self.releases();
+        match (&releases[..], self.second) {
+            ([one], _) => Ok(one.clone()),
+            ([], Some(second)) => {
+                let message = format!(
+                    "the image has no kernel modules, so the kernel of `{}` cannot run it",
+                    second.name()
+                );
+                Err(Error::new(Kind::Usage, message).hint(
+                    "a node loads modules while it runs: containerd's overlays, bridges and \
+                     netfilter; put the modules of that kernel into the image",
+                ))
+            }
+            ([], None) => Err(lacks(
                 "a kernel",
                 "linux-image-amd64 or linux-image-cloud-amd64",
             )),
-            several => {
+            (several, _) => {
                 let message = format!("the image has several kernels: {}", several.join(", "));
                 Err(Error::new(Kind::Usage, message).hint("leave one of them in the image"))
             }
@@ -250,6 +317,19 @@ impl Source<'_> {
         ];
         let found = places.into_iter().find(|path| self.has(path));
         found.ok_or_else(|| {
+            if let Some(second) = self.second {
+                let other = match &second.releases()[..] {
+                    [] => "no kernel".to_owned(),
+                    all => format!("the kernel {}", all.join(", ")),
+                };
+                let message = format!(
+                    "the image has modules for the kernel {release} and not the kernel, and \
+                     `{}` has {other}",
+                    second.name()
+                );
+                return Error::new(Kind::Usage, message)
+                    .hint("modules and kernel must be of the same release");
+            }
             let what = format!("the kernel of its modules, {release},");
             lacks(&what, &format!("linux-image-{release}"))
         })
@@ -263,15 +343,14 @@ impl Source<'_> {
             Need::IfThere => {
                 let names = efi_names(architecture).ok();
                 let there = |(stub, loader, _): &EfiNames| {
-                    [&**stub, &**loader, OS_RELEASE]
-                        .iter()
-                        .all(|path| self.has(path))
+                    [&**stub, &**loader].iter().all(|path| self.has(path))
+                        && self.has_itself(OS_RELEASE)
                 };
                 return Ok(names.filter(there));
             }
         };
         // A program without one is not in systemd-boot's list.
-        self.must(OS_RELEASE, "base-files")?;
+        self.must_itself(OS_RELEASE, "base-files")?;
         for path in [&names.0, &names.1] {
             self.must(path, "systemd-boot-efi")?;
         }
@@ -279,7 +358,19 @@ impl Source<'_> {
     }
 
     fn has(&self, path: &str) -> bool {
+        self.has_itself(path) || self.second.is_some_and(|second| second.has(path))
+    }
+
+    /// Whether the first image has it.
+    fn has_itself(&self, path: &str) -> bool {
         self.outline.tree.file(&TreePath::from(path)).is_some()
+    }
+
+    fn must_itself(&self, path: &str, package: &str) -> Result<()> {
+        match self.has_itself(path) {
+            true => Ok(()),
+            false => Err(lacks(&format!("`/{path}`"), package)),
+        }
     }
 
     fn must(&self, path: &str, package: &str) -> Result<()> {
@@ -320,8 +411,10 @@ impl Source<'_> {
     fn read(&self, paths: &[&str]) -> Result<BTreeMap<String, Vec<u8>>> {
         let mut names: BTreeMap<TreePath, Vec<&str>> = BTreeMap::new();
         let mut files = BTreeMap::new();
+        let mut elsewhere = Vec::new();
         for &path in paths {
             let Some((file, entry)) = self.outline.tree.file(&TreePath::from(path)) else {
+                elsewhere.push(path);
                 continue;
             };
             if !matches!(entry.node, Node::File { size, .. } if size <= LARGEST) {
@@ -345,7 +438,11 @@ impl Source<'_> {
             }
             Ok(())
         })?;
-        Ok(found.into_inner().unwrap_or_else(PoisonError::into_inner))
+        let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(second) = self.second.filter(|_| !elsewhere.is_empty()) {
+            found.extend(second.read(&elsewhere)?);
+        }
+        Ok(found)
     }
 }
 
@@ -371,6 +468,7 @@ mod tests {
             name: Name::of("IMAGE_ID=node"),
             tools: Tools::default(),
             efi: None,
+            taken: Vec::new(),
         };
         let message = "the image has nothing that firmware starts";
         assert_eq!(parts.uki("").unwrap_err().message(), message);

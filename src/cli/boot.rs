@@ -12,7 +12,8 @@ use super::args::{Boot, BootAccelerator, BootFormat, BootWay};
 use super::registry::{self, Needs};
 use super::{Context, Outcome, print};
 use crate::boot::{
-    Accelerator, Bundle, Options, Proof, Target, Way, clean_up_when_interrupted, json, junit, prove,
+    Accelerator, Bundle, Options, Proof, Target, Way, clean_up_when_interrupted, identity, json,
+    junit, prove,
 };
 use crate::digest::Digest;
 use crate::error::{Context as _, Error, Kind, Result};
@@ -25,7 +26,7 @@ const ARCHITECTURE: &str = "amd64";
 pub(super) fn run(context: &Context, arguments: &Boot) -> Result<Outcome> {
     for target in &arguments.targets {
         for way in ways(arguments, target) {
-            options(context, arguments, way).check()?;
+            options(context, arguments, way)?.check()?;
         }
     }
     attach::check(arguments)?;
@@ -128,7 +129,7 @@ fn prove_one(context: &Context, arguments: &Boot, number: usize, name: &str) -> 
     };
     let mut proofs = Vec::new();
     for way in ways(arguments, name) {
-        let options = options(context, arguments, way);
+        let options = options(context, arguments, way)?;
         let folder = Folder::make(arguments, number, way)?;
         let proof = prove(opened.target(), &options, &folder.path, &context.report)?;
         if !context.global.json && arguments.format == BootFormat::Table {
@@ -171,8 +172,8 @@ fn ways(arguments: &Boot, target: &str) -> Vec<Way> {
     }
 }
 
-fn options<'a>(context: &Context, arguments: &'a Boot, way: Way) -> Options<'a> {
-    Options {
+fn options<'a>(context: &Context, arguments: &'a Boot, way: Way) -> Result<Options<'a>> {
+    Ok(Options {
         way,
         boots: arguments.boots,
         accelerator: match arguments.accel {
@@ -182,9 +183,10 @@ fn options<'a>(context: &Context, arguments: &'a Boot, way: Way) -> Options<'a> 
         },
         deadline: Duration::from_secs(arguments.deadline),
         damage: arguments.damage,
+        credentials: identity::read(&arguments.credentials)?,
         init: arguments.init.as_deref(),
         threads: context.threads(),
-    }
+    })
 }
 
 /// Where disks are while a machine runs.

@@ -31,6 +31,12 @@ pub(super) fn run(context: &Context, arguments: &Export) -> Result<Outcome> {
         ExportFormat::Sysupdate => Format::Sysupdate,
     });
     let machine = &arguments.machine;
+    let second = machine.initrd_from.as_deref().map(|second| {
+        let architecture = image.config.architecture().to_string();
+        let arch = arguments.arch.as_deref().unwrap_or(&architecture);
+        registry::open(context, second, Some(arch), &arguments.registry, Needs::All)
+    });
+    let second = second.transpose()?;
     let options = Options {
         formats: formats.collect(),
         sizes: Wanted {
@@ -41,6 +47,7 @@ pub(super) fn run(context: &Context, arguments: &Export) -> Result<Outcome> {
         signer: signer(machine),
         command_line: machine.command_line.as_deref(),
         init: machine.init.as_deref(),
+        initrd_from: second.as_ref(),
         threads: context.threads(),
     };
     let made = export(&image, &options, &arguments.output, &context.report)?;

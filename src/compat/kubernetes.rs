@@ -183,7 +183,10 @@ mod tests {
     #[test]
     fn kubeadm_reads_newer_configuration() {
         let of = |number| minor(number).unwrap().row.kubeadm_config.as_str();
-        assert_eq!([of(21), of(22), of(30), of(31)], ["v1beta2", "v1beta3", "v1beta3", "v1beta4"]);
+        assert_eq!(
+            [of(21), of(22), of(30), of(31)],
+            ["v1beta2", "v1beta3", "v1beta3", "v1beta4"]
+        );
         assert!(TABLE.minor.is_sorted_by_key(|row| &row.kubeadm_config));
     }
 

@@ -5,7 +5,7 @@ use toml::{Table, Value};
 
 use super::work::{Found, Where, Work, may_be_shown};
 
-/// Files of pam_limits (limits.conf(5)).
+/// Files of `pam_limits` (limits.conf(5)).
 const FILES: [&str; 2] = ["etc/security/limits.conf", "etc/security/limits.d/"];
 /// Words of file names and domains that say whom a limit was meant for.
 const RUNTIMES: [&str; 6] = ["docker", "containerd", "kube", "k8s", "container", "cri"];
@@ -127,7 +127,7 @@ fn drop_in(work: &mut Work<'_>, found: &Found, whose: &str, kept: &[String]) {
     work.push(found, super::Part::Carried, &files, None);
 }
 
-/// A file of pam_limits: `DOMAIN TYPE ITEM VALUE` a line.
+/// A file of `pam_limits`: `DOMAIN TYPE ITEM VALUE` a line.
 fn of_logins(work: &mut Work<'_>, text: usize) {
     let file = &work.subject.texts[text];
     let meant = |word: &str| RUNTIMES.iter().any(|name| word.contains(name));

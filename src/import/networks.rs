@@ -9,7 +9,7 @@ use crate::check::subject::secret;
 
 const FOLDER: &str = "etc/cni/net.d/";
 
-/// Add-ons whose DaemonSet writes the configuration and brings the plug-ins, by the
+/// Add-ons whose `DaemonSet` writes the configuration and brings the plug-ins, by the
 /// plug-in that is theirs.
 const ADD_ONS: [(&str, &str); 16] = [
     ("antrea", "Antrea"),

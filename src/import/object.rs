@@ -188,7 +188,8 @@ fn info(work: &mut Work<'_>, node: &Node) {
                 match text.starts_with(&prefix) {
                     true => work.same(&found, "it is the profile's Kubernetes"),
                     false => {
-                        work.otherwise(&found, &format!("the profile's Kubernetes is 1.{minor}"))
+                        let why = format!("the profile's Kubernetes is 1.{minor}");
+                        work.otherwise(&found, &why);
                     }
                 }
             }

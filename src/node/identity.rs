@@ -14,6 +14,7 @@ use super::components::Components;
 use super::draft::Draft;
 use super::pairs;
 use crate::error::Result;
+use crate::profile::file::File;
 
 /// Each with its file: `KIND PATH MODE`, as tmpfiles.d(5) has it.
 const FILES: [(&str, &str); 5] = [
@@ -64,12 +65,11 @@ pub(super) fn configure(draft: &mut Draft<'_>, components: &Components) -> Resul
     let Some(takes) = takes(draft) else {
         return Ok(());
     };
-    if takes == Takes::Load {
-        host_name(draft);
-    }
+    host_name(draft, takes);
     if pairs::minor(draft, components)?.is_some() {
         files(draft, takes);
-        if draft.node(KUBEADM).is_some() {
+        let of_profile = |file: &File| file.path.as_str().strip_prefix('/') == Some(KUBEADM);
+        if draft.node(KUBEADM).is_some() || draft.profile.files.iter().any(of_profile) {
             join(draft, takes);
         }
     }
@@ -92,6 +92,14 @@ impl Takes {
         match self {
             Self::Import => format!("ImportCredential={credential}\n"),
             Self::Load => format!("LoadCredential={credential}\n"),
+        }
+    }
+
+    /// That it was given, in a form that the unit can take.
+    fn condition(self, credential: &str) -> String {
+        match self {
+            Self::Import => format!("ConditionCredential={credential}"),
+            Self::Load => format!("ConditionPathExists=/run/credentials/@system/{credential}"),
         }
     }
 }
@@ -117,7 +125,7 @@ fn join(draft: &mut Draft<'_>, takes: Takes) {
         "\
 [Unit]
 Description=Joining the cluster that the node was told of
-ConditionCredential={JOIN}
+{}
 ConditionPathExists=!/etc/kubernetes/kubelet.conf
 After=network-online.target time-sync.target containerd.service nodelith-images.service
 StartLimitIntervalSec=0
@@ -132,6 +140,7 @@ RestartSec=30
 [Install]
 WantedBy=multi-user.target
 ",
+        takes.condition(JOIN),
         takes.line(JOIN)
     );
     enabled(
@@ -147,13 +156,19 @@ WantedBy=multi-user.target
 const HALF_JOINED: &str = "FileAvailable--etc-kubernetes-bootstrap-kubelet.conf,\
                            FileAvailable--etc-kubernetes-pki-ca.crt,Port-10250";
 
-/// systemd itself takes the host name from 254 on, with the same precedence.
-fn host_name(draft: &mut Draft<'_>) {
-    const UNIT: &str = "\
+/// systemd itself takes the host name from 254 on, but not from an encrypted credential:
+/// it asks before it can decrypt. This has the same precedence.
+fn host_name(draft: &mut Draft<'_>, takes: Takes) {
+    let condition = match takes {
+        Takes::Import => "ConditionPathExists=/run/credentials/@encrypted/system.hostname".into(),
+        Takes::Load => takes.condition("system.hostname"),
+    };
+    let unit = format!(
+        "\
 [Unit]
 Description=Host name by credential
 DefaultDependencies=no
-ConditionCredential=system.hostname
+{condition}
 ConditionKernelCommandLine=!systemd.hostname
 ConditionPathExists=!/etc/hostname
 Before=network-pre.target sysinit.target shutdown.target
@@ -162,16 +177,17 @@ Conflicts=shutdown.target
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-LoadCredential=system.hostname
-ExecStart=/bin/sh -c 'cat %d/system.hostname >/proc/sys/kernel/hostname'
+{}ExecStart=/bin/sh -c 'cat %d/system.hostname >/proc/sys/kernel/hostname'
 
 [Install]
 WantedBy=sysinit.target
-";
+",
+        takes.line("system.hostname")
+    );
     enabled(
         draft,
         "nodelith-hostname.service",
-        UNIT,
+        &unit,
         &["sysinit.target"],
     );
 }

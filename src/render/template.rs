@@ -263,10 +263,9 @@ impl Templates {
     /// # Errors
     /// When there is none, or it is broken.
     pub fn get(&self, name: &str) -> Result<Template> {
-        let folder = self.folders.iter().map(|folder| folder.join(name));
-        let folder = folder
-            .filter(|folder| is_file_name(name) && folder.join(DESCRIPTION).is_file())
-            .next();
+        let mut folders = self.folders.iter().map(|folder| folder.join(name));
+        let folder =
+            folders.find(|folder| is_file_name(name) && folder.join(DESCRIPTION).is_file());
         if let Some(folder) = folder {
             let read = |file: &str| read(&folder.join(file));
             return Template::parse(name, folder.clone(), &read);

@@ -376,6 +376,98 @@ fn what_is_too_small_is_said() {
     assert_snapshot!(error.message(), @"the EFI system partition is too small: its files need 43.14 MiB, and 40.00 MiB has room for 39.35 MiB");
 }
 
+/// Each place filled to its last byte, and then with one byte less.
+#[test]
+fn a_disk_filled_to_its_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let size = fs::metadata(root(folder)).unwrap().len();
+    // The slot ends where the root does, but for whole MiB.
+    let exact = Wanted {
+        slot: Some(size),
+        disk: None,
+        ..small()
+    };
+    let needed = 2 * MIB + 40 * MIB + 5 * MIB + MIB;
+    let exact = Wanted {
+        disk: Some(needed),
+        ..exact
+    };
+    let path = with(folder, exact, |disk| {
+        let write_raw = |content: &Content<'_>, to: Target<'_>| raw::write(content, to, &|_| {});
+        write(folder, "raw", write_raw, &disk.unwrap())
+    });
+    assert_eq!(fs::metadata(&path).unwrap().len(), needed);
+    let judged = run(Command::new("/sbin/sfdisk").arg("--verify").arg(&path));
+    let judged = String::from_utf8(judged).unwrap();
+    assert!(judged.contains("No errors detected."), "{judged}");
+    for less in [
+        Wanted {
+            disk: Some(needed - 1),
+            ..exact
+        },
+        Wanted {
+            slot: Some(size - 1),
+            ..exact
+        },
+    ] {
+        assert!(with(folder, less, |disk| disk.is_err()), "{less:?}");
+    }
+    // What is left over of a MiB is not used: the disk is never larger than was asked for.
+    for (asked, made) in [(1, 0), (MIB - 1, 0), (MIB, 1), (MIB + 1, 1)] {
+        let wanted = Wanted {
+            disk: Some(needed + asked),
+            ..exact
+        };
+        let size = with(folder, wanted, |disk| disk.unwrap().content.size);
+        assert_eq!(size, needed + made * MIB);
+    }
+}
+
+/// The EFI system partition filled to its last cluster.
+#[test]
+fn an_efi_system_partition_filled_to_its_limit() {
+    let pieces = |size: usize| {
+        let files = Files::from([("EFI/Linux/a.efi".to_owned(), vec![7; size])]);
+        fat::pieces(40 * MIB, 0, [0; 4], &files)
+    };
+    // The largest file that fits, by halves.
+    let (mut fits, mut not) = (0, 40 << 20);
+    while not - fits > 1 {
+        let middle = (fits + not) / 2;
+        match pieces(middle).is_ok() {
+            true => fits = middle,
+            false => not = middle,
+        }
+    }
+    assert_eq!(fits % 512, 0);
+    let error = pieces(not).err().unwrap();
+    let begin = "the EFI system partition is too small: its files need ";
+    assert!(error.message().starts_with(begin), "{}", error.message());
+    let folder = tempfile::tempdir().unwrap();
+    let disk = Disk {
+        content: Content::new(40 * MIB, pieces(fits).unwrap()),
+        uuid: [0; 16],
+    };
+    let path = write(
+        folder.path(),
+        "esp",
+        |content, to| raw::write(content, to, &|_| {}),
+        &disk,
+    );
+    let said = run(Command::new("/sbin/fsck.vfat")
+        .args(["-n", "-v"])
+        .arg(&path));
+    let said = String::from_utf8(said).unwrap();
+    // Every cluster is used.
+    assert!(said.contains("4 files, 80592/80592 clusters"), "{said}");
+    let bytes = run(Command::new("mtype")
+        .arg("-i")
+        .arg(&path)
+        .arg("::EFI/Linux/a.efi"));
+    assert!(bytes == vec![7; fits]);
+}
+
 #[test]
 fn a_partition_with_more_clusters_than_numbers() {
     let pieces = |size: u64| fat::pieces(size, 0, [0; 4], &Files::new());

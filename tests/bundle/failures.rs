@@ -9,7 +9,7 @@ use nodelith::layer::Compression;
 
 use crate::common::{output, refused, run, skip};
 use crate::images::{export, largest_blob, ours};
-use crate::sample;
+use crate::{sample, uki};
 
 /// A folder with an image `image` and an export `out` of an earlier one.
 struct Scene(tempfile::TempDir);
@@ -125,7 +125,9 @@ fn what_erofs_cannot_hold() {
 
 #[test]
 fn no_mksquashfs() {
-    let scene = Scene::new();
+    let mut tree = sample::tree();
+    tree.entries.remove(&b"etc/old"[..]);
+    let scene = Scene::of(&tree);
     let mut command = scene.export("image", "squashfs", "out");
     let said = scene.fails(2, command.env("PATH", "/nowhere"));
     assert_snapshot!(said, @r"
@@ -159,6 +161,16 @@ fn no_mksquashfs() {
     assert_snapshot!(said, @"error: `mksquashfs` failed: FATAL ERROR: no");
 }
 
+#[test]
+fn what_squashfs_cannot_hold() {
+    let scene = Scene::new();
+    let said = scene.fails(2, &mut scene.export("image", "squashfs", "out"));
+    assert_snapshot!(said, @r"
+    error: the time of `etc/old` is before 1970 or after 2106
+    hint: a squashfs cannot say it; a tar can
+    ");
+}
+
 /// A file system of 4 MiB, gone with this.
 struct Small(PathBuf);
 
@@ -188,6 +200,29 @@ fn no_room() {
         );
         assert!(first.ends_with(": No space left on device"), "{said}");
         assert_eq!(hint, "hint: free some space, and run the same again\n");
+        assert_eq!(fs::read_dir(small.0.join("out")).unwrap().count(), 0);
+    }
+}
+
+/// There is room for the root image, and then none for the disk.
+#[test]
+fn no_room_for_the_disk() {
+    let scene = uki::Scene::of(|_| {});
+    let small = Small(scene.path("small"));
+    fs::create_dir(&small.0).unwrap();
+    let mut mount = Command::new("mount");
+    mount.args(["-t", "tmpfs", "-o", "size=15m", "none"]);
+    if !output(mount.arg(&small.0)).status.success() {
+        skip("a file system that fills up (needs root and the right to mount)");
+        return;
+    }
+    for format in ["disk", "qcow2", "vhd", "gce"] {
+        let mut command = scene.export(format, "small/out");
+        let said = refused(command.args(["--quiet", "--disk-size", "1G"]), 7);
+        let begin = "error: writing `small/out/disk.";
+        assert!(said.starts_with(begin), "{format}: {said}");
+        let end = ": No space left on device\nhint: free some space, and run the same again\n";
+        assert!(said.ends_with(end), "{format}: {said}");
         assert_eq!(fs::read_dir(small.0.join("out")).unwrap().count(), 0);
     }
 }

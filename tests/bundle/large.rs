@@ -41,6 +41,51 @@ fn a_hundred_thousand_files() {
     judge::kernel(&image, &tree);
 }
 
+/// A directory of 100,000 entries, of which many have names as long as can be, and a path
+/// of 500 directories, each with files of sizes around the borders of blocks.
+#[test]
+fn wide_and_deep() {
+    if !all("a directory of 100,000 entries, and one 500 deep") {
+        return;
+    }
+    let mut tree = root();
+    let mut add = |path: &str, node: Node| {
+        let mode = if node == Node::Directory {
+            0o755
+        } else {
+            0o644
+        };
+        tree.entries
+            .insert(path.into(), sample::entry(node, mode, "x"));
+    };
+    add("wide", Node::Directory);
+    let long = "long".repeat(62);
+    for number in 0..100_000 {
+        let name = match number % 10 {
+            0 => format!("wide/{number:06}{long}"),
+            _ => format!("wide/{number}"),
+        };
+        add(&name, sample::inline(number.to_string().into_bytes()));
+    }
+    // What a block holds beside an inode of 32 or of 64 bytes, and whole blocks.
+    let borders = [0, 4032, 4064, 4096, 8128, 8160, 8192, 12_288];
+    let noise = sample::noise(13_000);
+    let mut path = "deep".to_owned();
+    for depth in 0..500_usize {
+        add(&path, Node::Directory);
+        let border = borders[depth % borders.len()];
+        for size in [border.max(1) - 1, border, border + 1] {
+            add(&format!("{path}/{size}"), sample::inline(&noise[..size]));
+        }
+        path += "/d";
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let image = folder.path().join("root.erofs");
+    memory::write(&tree, &image).unwrap();
+    judge::fsck(&image, &tree);
+    judge::kernel(&image, &tree);
+}
+
 #[test]
 fn files_of_more_than_four_gigabytes() {
     if !all("files of more than 4 GiB") {

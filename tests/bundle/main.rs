@@ -14,6 +14,9 @@ mod common;
 mod sample;
 
 mod disk;
+#[path = "../registry/docker.rs"]
+#[expect(dead_code, reason = "each test program uses its own part of this")]
+mod docker;
 mod erofs;
 mod export;
 mod failures;
@@ -23,7 +26,9 @@ mod judge;
 mod large;
 mod memory;
 mod pxe;
+mod reproducible;
 mod same_root;
+mod second;
 mod signing;
 mod sysupdate;
 mod uki;

@@ -20,14 +20,14 @@ fn openssl(folder: &Path, words: &str) {
 }
 
 /// Makes `NAME.key` and `NAME.crt`.
-fn pair(folder: &Path, name: &str) {
+pub fn pair(folder: &Path, name: &str) {
     let words = format!(
         "req -x509 -days 2 -subj /CN={name} -newkey rsa:2048 -nodes -keyout {name}.key -out {name}.crt"
     );
     openssl(folder, &words);
 }
 
-const SIGN: [&str; 4] = ["--sign-key", "db.key", "--sign-certificate", "db.crt"];
+pub const SIGN: [&str; 4] = ["--sign-key", "db.key", "--sign-certificate", "db.crt"];
 
 /// Whether the judge finds a good signature of this certificate in the file.
 fn verify(certificate: &Path, file: &Path) -> bool {

@@ -44,7 +44,7 @@ pub fn program(folder: &Path, name: &str) -> Vec<u8> {
 }
 
 /// The sample's tree with what a machine boots.
-fn bootable(folder: &Path) -> Tree {
+pub fn bootable(folder: &Path) -> Tree {
     let mut tree = sample::tree();
     let modules = format!("usr/lib/modules/{RELEASE}");
     let mut add = |path: &str, bytes: Vec<u8>| {
@@ -213,7 +213,7 @@ fn what_is_in_the_unified_kernel_image_and_on_the_disk() {
 }
 
 /// Takes away what begins so.
-pub fn without(path: &'static str) -> impl FnOnce(&mut Tree) {
+pub fn without(path: &'static str) -> impl Fn(&mut Tree) {
     move |tree| {
         let gone = |name: &TreePath| name.as_bytes().starts_with(path.as_bytes());
         tree.entries.retain(|name, _| !gone(name));
@@ -276,6 +276,27 @@ fn what_an_image_lacks_is_said() {
 
     For more information, try '--help'.
     ");
+    let sizes = [
+        (["--disk-size", "0"], "it goes from one byte to `2T`"),
+        (["--disk-size", "3T"], "it goes from one byte to `2T`"),
+        (
+            ["--slot-size", "99999999999999999999"],
+            "write it like `512M` or `8G`",
+        ),
+        (
+            ["--slot-size", "16777216T"],
+            "it goes from one byte to `2T`",
+        ),
+        (["--disk-size", "8.5G"], "write it like `512M` or `8G`"),
+        (
+            ["--slot-size", "2T"],
+            "the disk would have 2.02 TiB, and 2.00 TiB is the most",
+        ),
+    ];
+    for (arguments, why) in sizes {
+        let said = said(&nothing, &arguments);
+        assert!(said.contains(why), "{arguments:?}: {said}");
+    }
     let large = |tree: &mut Tree| {
         let kernel = sample::inline(vec![7; 70 << 20]);
         let entry = sample::entry(kernel, 0o644, "kernel");

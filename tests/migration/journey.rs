@@ -74,9 +74,18 @@ fn from_a_docker_node_to_a_fleet_that_is_done() {
 
 /// Boots the image once, as the guide does, and returns what is in the proof.
 fn boot(scene: &Scene) -> Value {
-    let mut boot = Command::new("ci/boot");
-    boot.current_dir(repository())
-        .args(["--boots", "1", "--deadline", "600"]);
+    // `ci/boot` brings the tools.
+    if Command::new("qemu-system-x86_64")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
+        run(Command::new("ci/boot")
+            .current_dir(repository())
+            .arg("--help"));
+    }
+    let mut boot = nodelith();
+    boot.args(["boot", "--boots", "1", "--deadline", "900"]);
     boot.arg("--output")
         .arg(scene.path("boot.json"))
         .arg(scene.path("image"));

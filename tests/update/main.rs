@@ -211,6 +211,7 @@ fn a_node_is_updated_and_falls_back() {
         deadline: Duration::from_secs(900),
         accelerator: Accelerator::Tcg,
         damage: false,
+        credentials: Default::default(),
         init: Some(Path::new(env!("CARGO_BIN_EXE_nodelith-init"))),
         threads: 2,
     };

@@ -19,10 +19,14 @@ pub const ESP: u64 = 256 << 20;
 /// Slots for a root are a multiple of this many bytes.
 const SLOT: u64 = 64 << 20;
 
+/// No disk that partition tables of MS-DOS cannot say, so that all readers agree.
+pub const LARGEST: u64 = 2 << 40;
+
 /// How large things are to be, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Wanted {
-    /// The whole disk; none: as large as it has to be, in whole GiB.
+    /// The whole disk, of which whole MiB are used; none: as large as it has to be, in
+    /// whole GiB.
     pub disk: Option<u64>,
     /// The EFI system partition; none: [`ESP`].
     pub esp: Option<u64>,
@@ -75,8 +79,15 @@ impl Sizes {
                 let (what, option) = ("all of its partitions", "--disk-size");
                 return Err(too_small("the disk", size, what, needed, option));
             }
-            Some(size) => whole(size),
+            // Not more than was asked for: a disk may have exactly that.
+            Some(size) => size - size % ALIGN,
         };
+        if disk > LARGEST {
+            let (size, most) = (human_bytes(disk), human_bytes(LARGEST));
+            let message = format!("the disk would have {size}, and {most} is the most");
+            return Err(Error::new(Kind::Usage, message)
+                .hint("ask for smaller partitions with `--esp-size` and `--slot-size`"));
+        }
         Ok(Self {
             disk,
             esp,

@@ -9,6 +9,7 @@ use crate::bundle::disk::{gce, qcow2, raw, vhd};
 use crate::bundle::output::{Output, Target};
 use crate::bundle::parts::{self, Need, Parts};
 use crate::bundle::root::RootImage;
+use crate::bundle::same;
 use crate::bundle::sign::Signing;
 use crate::bundle::update::{TRIES, UKIS};
 use crate::bundle::verity::Hash;
@@ -41,8 +42,13 @@ impl<'a> Machine<'a> {
         signing: Option<Signing>,
         report: &Report,
     ) -> Result<Self> {
+        let second = match options.initrd_from {
+            Some(image) => Some((image, same::outline(image, report)?)),
+            None => None,
+        };
         let task = report.task("initrd", None, Unit::Bytes);
         let wanted = parts::Wanted {
+            from: second.as_ref().map(|(image, outline)| (*image, outline)),
             efi: match is_efi(options) {
                 true => Need::Must,
                 false => Need::IfThere,
@@ -54,6 +60,13 @@ impl<'a> Machine<'a> {
         let parts = Parts::read(image, outline, &wanted)?;
         let size = human_bytes(parts.initrd.len() as u64);
         task.finish(&format!("{size} for kernel {}", parts.release));
+        if let Some((image, _)) = &second {
+            let taken = match &parts.taken[..] {
+                [] => "nothing: the image has it all".to_owned(),
+                paths => paths.join(", "),
+            };
+            report.note(&format!("taken from `{}`: {taken}", image.reference));
+        }
         let architecture = image.config.architecture().to_string();
         let disk = options.formats.iter().any(|format| format.is_disk());
         let update = options.formats.contains(&Format::Sysupdate);
@@ -181,6 +194,9 @@ impl<'a> Machine<'a> {
             "kernel": self.parts.release,
             "command-line": words.as_ref().map(|words| words.trim()),
             "signed": self.signing.is_some(),
+            "from": self.options.initrd_from.map(|image| {
+                json!({"image": image.manifest.digest, "paths": self.parts.taken})
+            }),
         })
     }
 

@@ -29,6 +29,9 @@ pub struct Boot {
     /// Change one byte of the exported root first: it must not boot then
     #[arg(long)]
     pub damage: bool,
+    /// A systemd credential that the machine is given by its firmware: `NAME=VALUE`, or `NAME=@FILE`
+    #[arg(long = "credential", value_name = "NAME=VALUE")]
+    pub credentials: Vec<String>,
     /// How results are printed
     #[arg(long, value_enum, default_value_t)]
     pub format: BootFormat,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::Registry;
+use crate::bundle::disk::layout::LARGEST;
 
 /// Arguments of `export`.
 #[derive(Debug, Args)]
@@ -36,7 +37,7 @@ pub struct Export {
 /// How disks and the unified kernel image are made.
 #[derive(Debug, Clone, Args)]
 pub struct Machine {
-    /// Size of the disk, like `8G` [default: as large as it has to be, in whole GiB]
+    /// Size of the disk, like `8G`, in whole MiB [default: as large as it has to be, in whole GiB]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub disk_size: Option<u64>,
     /// Size of the EFI system partition [default: 256M]
@@ -51,6 +52,9 @@ pub struct Machine {
     /// The initrd's program, `nodelith-init` of the image's architecture [default: beside this program]
     #[arg(long, value_name = "FILE")]
     pub init: Option<PathBuf>,
+    /// A second image, for the kernel and what starts it where the first lacks them
+    #[arg(long, value_name = "IMAGE")]
+    pub initrd_from: Option<String>,
     /// RSA key for Secure Boot, in PEM, not encrypted
     #[arg(long, value_name = "FILE", requires = "sign_certificate")]
     pub sign_key: Option<PathBuf>,
@@ -77,8 +81,7 @@ fn size(text: &str) -> Result<u64, String> {
         .parse()
         .map_err(|_| "write it like `512M` or `8G`".to_owned())?;
     let size = number.checked_mul(1 << (10 * power));
-    // No disk that partition tables of MS-DOS cannot say, so that all readers agree.
-    size.filter(|size| (1..=2 << 40).contains(size))
+    size.filter(|size| (1..=LARGEST).contains(size))
         .ok_or_else(|| "it goes from one byte to `2T`".into())
 }
 

@@ -71,7 +71,7 @@ impl Quoting for Data {
             }
         }
         let text = written(value);
-        self.line.push_str("x");
+        self.line.push('x');
         Ok(text)
     }
 }
