@@ -1,5 +1,8 @@
 //! PEM (RFC 7468): certificates and keys as text.
 
+use base64::prelude::{BASE64_STANDARD, Engine};
+use zeroize::Zeroizing;
+
 /// The sections of a text: their labels, and what stands between their lines. An error
 /// says what is wrong.
 pub(crate) fn sections(text: &str) -> Result<Vec<(&str, &str)>, String> {
@@ -22,38 +25,12 @@ pub(crate) fn sections(text: &str) -> Result<Vec<(&str, &str)>, String> {
 
 /// Bytes of a text in Base64 (RFC 4648, section 4), white space left out.
 pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut bits, mut count, mut padding) = (0_u32, 0, 0);
-    for byte in text.bytes().filter(|byte| !byte.is_ascii_whitespace()) {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            b'=' => {
-                padding += 1;
-                continue;
-            }
-            _ => return None,
-        };
-        if padding > 0 {
-            return None;
-        }
-        bits = bits << 6 | u32::from(value);
-        count += 1;
-        if count % 4 == 0 {
-            bytes.extend_from_slice(&bits.to_be_bytes()[1..]);
-            bits = 0;
-        }
-    }
-    match (count % 4, padding) {
-        (0, 0) => {}
-        (2, 2) => bytes.push((bits >> 4).to_be_bytes()[3]),
-        (3, 1) => bytes.extend_from_slice(&(bits >> 2).to_be_bytes()[2..]),
-        _ => return None,
-    }
-    Some(bytes)
+    let text: Zeroizing<Vec<u8>> = text
+        .bytes()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .collect::<Vec<u8>>()
+        .into();
+    BASE64_STANDARD.decode(&*text).ok()
 }
 
 #[cfg(test)]

@@ -213,7 +213,7 @@ fn what_is_in_the_unified_kernel_image_and_on_the_disk() {
 }
 
 /// Takes away what begins so.
-pub fn without(path: &'static str) -> impl FnOnce(&mut Tree) {
+pub fn without(path: &'static str) -> impl Fn(&mut Tree) {
     move |tree| {
         let gone = |name: &TreePath| name.as_bytes().starts_with(path.as_bytes());
         tree.entries.retain(|name, _| !gone(name));
