@@ -7,6 +7,7 @@ use std::process::Command;
 
 use nodelith::digest::Digest;
 use nodelith::image::{ImageSpec, assemble, layout};
+use nodelith::layer::LayerBlob;
 use nodelith::registry::Artifact;
 use nodelith::store::Store;
 use serde_json::Value;
@@ -89,13 +90,24 @@ fn an_image_that_is_replaced_takes_its_proof_along() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path().join("store")).unwrap();
     let layout = folder.path().join("image");
+    let bytes = b"any";
+    let layer = LayerBlob {
+        id: "any".into(),
+        media_type: "application/vnd.oci.image.layer.v1.tar".into(),
+        digest: store.put(bytes).unwrap(),
+        size: bytes.len() as u64,
+        diff_id: Digest::of(bytes),
+        uncompressed_size: bytes.len() as u64,
+        files: 1,
+        annotations: std::collections::BTreeMap::new(),
+    };
     let image = |created| {
         let spec = ImageSpec {
             architecture: "amd64".into(),
             created,
             ..ImageSpec::default()
         };
-        assemble(&store, &spec, &[]).unwrap()
+        assemble(&store, &spec, std::slice::from_ref(&layer)).unwrap()
     };
     let write = |image| layout::write(&store, &layout, Some("1"), &[image]).unwrap();
     let digest = write(image(1)).digest;
