@@ -106,7 +106,10 @@ fn boot(scene: &Scene) -> Value {
             .join(" ")
             .replace(char::is_numeric, "0")
     };
-    let mut lines = shown.output.iter().filter(|line| line.starts_with("first  "));
+    let mut lines = shown
+        .output
+        .iter()
+        .filter(|line| line.starts_with("first  "));
     assert!(lines.clone().count() > 5);
     let missing = lines.find(|line| !text.lines().any(|said| columns(said) == columns(line)));
     assert_eq!(missing, None, "put this into the guide:\n{text}");
