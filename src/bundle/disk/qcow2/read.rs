@@ -100,7 +100,7 @@ impl Qcow2 {
     /// A table of entries, at a cluster's border.
     fn table(&self, at: u64, entries: u64) -> io::Result<Vec<u64>> {
         let end = at.checked_add(entries * 8);
-        if at % self.cluster() != 0 || end.is_none_or(|end| end > self.length) {
+        if !at.is_multiple_of(self.cluster()) || end.is_none_or(|end| end > self.length) {
             return Err(damaged(format!("a table is at byte {at}")));
         }
         let mut bytes = vec![0; (entries * 8) as usize];
@@ -150,7 +150,8 @@ impl Qcow2 {
             bytes.fill(0);
             return Ok(());
         }
-        if at % self.cluster() != 0 || at + from as u64 + bytes.len() as u64 > self.length {
+        if !at.is_multiple_of(self.cluster()) || at + from as u64 + bytes.len() as u64 > self.length
+        {
             return Err(damaged(format!("cluster {cluster} is at byte {at}")));
         }
         self.file.read_exact_at(bytes, at + from as u64)
