@@ -105,7 +105,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
         data.built(&data.downloads, &data.profile)?;
         let mut measures = Vec::from(disks::measures(&data, runs)?);
         measures.push(fleet::measure(&data, runs)?);
-        return finish(arguments, &nodelith, &data, measures, Value::Null);
+        return finish(arguments, &nodelith, &data, measures, &Value::Null);
     }
     let mut measures = vec![cold(&data, runs)?];
     let (packing, packed) = packing(&data, runs)?;
@@ -118,7 +118,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
     measures.push(fleet::measure(&data, runs)?);
     measures.extend(check::measures(&data, runs)?);
     measures.push(memory(&data)?);
-    finish(arguments, &nodelith, &data, measures, packed)
+    finish(arguments, &nodelith, &data, measures, &packed)
 }
 
 /// Prints and writes what was measured.
@@ -127,7 +127,7 @@ fn finish(
     nodelith: &Path,
     data: &Data,
     measures: Vec<Measure>,
-    packed: Value,
+    packed: &Value,
 ) -> Result<()> {
     let figures = Figures {
         measures,

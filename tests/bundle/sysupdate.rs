@@ -102,7 +102,7 @@ fn what_an_image_lacks_for_updates_is_said() {
         [BLESS, REPART, SYSUPDATE]
             .map(without)
             .into_iter()
-            .for_each(|take| take(tree))
+            .for_each(|take| take(tree));
     });
     assert_snapshot!(warnings(&scene, "disk"), @r"
     warning: the image has no `systemd-repart` (in Debian from systemd-repart): its disk gets no second slot and no `/var`
