@@ -168,7 +168,15 @@ fn a_root_with_another_digest_stops_the_boot() {
     for way in ["ipxe", "ipxe-initrd"] {
         let folder = folder(&format!("{way}-damaged"));
         let image = build(&folder, &profile("quickstart"));
-        let arguments = ["--way", way, "--damage", "--boots", "1"];
+        let arguments = [
+            "--way",
+            way,
+            "--damage",
+            "--boots",
+            "1",
+            "--deadline",
+            "900",
+        ];
         let (output, document) = boot(&folder, &image, &arguments);
         assert_eq!(output.status.code(), Some(1), "{}", said(&output));
         let console = document["images"][0]["console"].as_str().unwrap();

@@ -484,6 +484,7 @@ fn usage_errors() {
       diff         Show what differs between two images, and what a node must download
       export       Make root images and archives from an image, for machines to boot
       same-root    Say whether images and root images have the same root
+      serve        Serve what machines boot over a network, in labs and tests
       boot         Boot images in QEMU, and say whether they are nodes that run pods
       render       Render what provisions machines with an image, from templates
       push         Push an image to registries

@@ -53,21 +53,18 @@ unique() {
     umount "$below"
 }
 
-# kubelet's program and flags, one a line: of its process, or, where it does not run, as
-# systemd expands what its unit says, by a unit like it whose program only tells them.
+# kubelet's program and flags, one a line, as systemd expands what its unit says: by a unit
+# like it whose program only tells them. (kubelet itself may start again and again.)
 kubelet_flags() {
-    id=$(systemctl show --property MainPID --value kubelet.service)
-    if [ "${id:-0}" != 0 ]; then
-        tr '\0' '\n' <"/proc/$id/cmdline"
-        return
-    fi
     {
         systemctl cat kubelet.service |
             sed 's|^ExecStart=[-:+!@]*\(/.*\)$|ExecStart=/usr/bin/printf "%%s\\n" \1|'
         printf '%s\n' '' '[Unit]' ConditionPathExists= '[Service]' Type=oneshot Restart=no \
             ExecStartPre= ExecStartPost= "StandardOutput=truncate:$work/flags"
     } >/run/systemd/system/nodelith-kubelet.service
-    systemctl daemon-reload && systemctl start nodelith-kubelet.service && cat "$work/flags"
+    systemctl daemon-reload &&
+        systemctl start --job-mode=ignore-dependencies nodelith-kubelet.service &&
+        cat "$work/flags"
 }
 
 # Whether kubelet knows the flags: it reads them before it shows its help.

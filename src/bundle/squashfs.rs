@@ -106,7 +106,7 @@ pub fn make(tree: &Tree, from: &Path, to: &Path, threads: usize, version: Versio
 }
 
 /// Has a command run by a user who has these numbers in a user namespace
-/// (user_namespaces(7)), and elsewhere is who this one is.
+/// (`user_namespaces(7)`), and elsewhere is who this one is.
 fn run_as(command: &mut Command, uid: u32, gid: u32) {
     let maps = [
         (c"/proc/self/setgroups", "deny".to_owned()),

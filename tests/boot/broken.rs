@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::{boot, build_with, folder, profile, said};
-use crate::common::{self, all, nodelith, root, run};
+use crate::common::{self, all, root};
 
 /// A check, and words of what it says.
 type Says = (&'static str, &'static str);
@@ -45,26 +45,6 @@ fn fails(name: &str, profile_text: &str, says: &[Says]) {
         assert!(passed, "{name}: {message}");
     }
     fs::remove_dir_all(folder).unwrap();
-}
-
-/// The release of quickstart's kernel.
-fn kernel() -> String {
-    let lock = folder("broken-lock").join("lock.toml");
-    let mut command = nodelith();
-    command.args(["lock", "--ignore-valid-until", "--lock"]);
-    run(command.arg(&lock).arg(profile("quickstart")));
-    let text = fs::read_to_string(lock).unwrap();
-    let mut lines = text.lines();
-    let package = lines.find_map(|line| line.strip_prefix("name = \"linux-image-6"));
-    format!("6{}", package.unwrap().trim_end_matches('"'))
-}
-
-/// A profile that takes a module out of the kernel's.
-fn without(module: &str) -> String {
-    let kernel = kernel();
-    format!(
-        "[[files]]\npath = \"/usr/lib/modules/{kernel}/kernel/{module}.ko.xz\"\nremove = true\n"
-    )
 }
 
 #[test]

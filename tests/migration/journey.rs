@@ -34,7 +34,7 @@ fn from_a_docker_node_to_a_fleet_that_is_done() {
     export.arg("export").arg(path("image"));
     export.args(["--to", "erofs,verity", "--output"]);
     let exported = json(export.arg(path("bundle")));
-    assert_eq!(exported["digest"], manifest_digest(&path("image")));
+    assert_eq!(exported["image"], manifest_digest(&path("image")));
 
     let proof = boot(&scene);
     let new = described(&scene, &proof);

@@ -97,7 +97,7 @@ fn add(given: &mut Given, name: &str, value: impl FnOnce() -> Option<Vec<u8>>) {
     }
 }
 
-/// A file's name that also is one for a file descriptor (sd_listen_fds(3)).
+/// A file's name that also is one for a file descriptor (`sd_listen_fds(3)`).
 fn is_name(name: &str) -> bool {
     let plain = |byte: u8| (b' '..0x7f).contains(&byte) && byte != b'/' && byte != b':';
     !matches!(name, "" | "." | "..") && name.len() <= 255 && name.bytes().all(plain)

@@ -30,7 +30,7 @@ pub fn fits(size: u64) -> Result<()> {
     }
 }
 
-/// `MemAvailable` of proc_meminfo(5), in bytes.
+/// `MemAvailable` of `/proc/meminfo`, in bytes.
 fn available(text: &str) -> Option<u64> {
     let line = text
         .lines()

@@ -1,5 +1,5 @@
 //! Where credentials come from that systemd finds by itself: the firmware's tables
-//! (SMBIOS, DSP0134, "OEM Strings (Type 11)"), QEMU's fw_cfg, and the kernel's command line.
+//! (SMBIOS, DSP0134, "OEM Strings (Type 11)"), QEMU's `fw_cfg`, and the kernel's command line.
 //! The first of a name holds, in this order.
 
 use std::fs;
