@@ -88,10 +88,10 @@ pub fn firmware_string(name: &str, value: &[u8]) -> String {
 
 /// Whether the node is who it was told to be.
 pub(super) fn identity(boot: &Boot) -> Found {
+    let said = boot.said.text("identity")?;
     if boot.given.is_empty() {
         return Ok("none was given".to_owned());
     }
-    let said = boot.said.text("identity")?;
     let line = |first: &str| {
         let mut lines = said.lines();
         lines.find_map(|line| line.strip_prefix(first)?.strip_prefix(' '))
