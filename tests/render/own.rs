@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use insta::assert_snapshot;
+use nodelith::error::Place;
 use nodelith::render::facts::Facts;
 use nodelith::render::given::Given;
 use nodelith::render::{Templates, render};
@@ -34,7 +35,7 @@ fn rendered(format: &str, text: &str) -> Result<String, String> {
     let templates = Templates::new(&[folder.path().to_owned()]).unwrap();
     let files = render(&[templates.get("mine").unwrap()], &facts, &Given::default());
     let files = files.map_err(|error| {
-        let place = error.place().map(|place| place.line_column());
+        let place = error.place().map(Place::line_column);
         format!("{} {place:?}", error.message())
     })?;
     Ok(files[0].text.clone())

@@ -1,6 +1,11 @@
 //! The fields of other people's formats that the templates use, as JSON schemas. Each closes
 //! what it knows: a field that is written wrong is a field too many.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "schemas are put together from schemas"
+)]
+
 use nodelith::render::{Format, Rendered};
 use serde_json::{Value, json};
 
