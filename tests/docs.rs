@@ -446,6 +446,8 @@ fn json_is_described() {
         "zstd",
         "umoci",
         "mkfs-erofs",
+        "mksquashfs",
+        "qemu-img",
         "veritysetup",
         "entries",
         "compressed",
