@@ -10,11 +10,18 @@ export AWS_REGION
 {% set all = tags|with("io.nodelith.manifest", image.digest) %}
 {% set key = image.short ~ "/" ~ file %}
 
-known=$(aws ec2 describe-images --owners self --filters {{ [{"Name": "name", "Values": [name]}]|json }} \
+known=$(aws ec2 describe-images --owners self --filters \
+    {{ [{"Name": "name", "Values": [name]}, {"Name": "tag:io.nodelith.manifest", "Values": [image.digest]}]|json }} \
     --query 'Images[0].ImageId' --output text)
 if [ "$known" != None ]; then
     echo "$known"
     exit
+fi
+known=$(aws ec2 describe-images --owners self --filters {{ [{"Name": "name", "Values": [name]}]|json }} \
+    --query 'Images[0].ImageId' --output text)
+if [ "$known" != None ]; then
+    echo error: "$known" is called {{ name }} already and is of another image >&2
+    exit 1
 fi
 
 printf '%s  %s\n' {{ checksum }} {{ file }} | sha256sum --check - >&2

@@ -32,6 +32,13 @@ if ! az sig image-version show --resource-group {{ resource_group }} --gallery-n
         --os-vhd-uri {{ "https://" ~ storage_account ~ ".blob.core.windows.net/" ~ container ~ "/" ~ blob }} \
         --tags{% for tag in all %} {{ tag.name ~ "=" ~ tag.value }}{% endfor +%}
 fi
+made=$(az sig image-version show --resource-group {{ resource_group }} --gallery-name {{ gallery }} \
+    --gallery-image-definition {{ definition }} --gallery-image-version {{ version }} \
+    --query 'tags."io.nodelith.manifest"' --output tsv)
+if [ "$made" != {{ image.digest }} ]; then
+    echo error: version {{ version }} of {{ definition }} is there already and is of another image >&2
+    exit 1
+fi
 {% if scale_set is not none %}
 
 image=$(az sig image-version show --resource-group {{ resource_group }} --gallery-name {{ gallery }} \
@@ -39,7 +46,10 @@ image=$(az sig image-version show --resource-group {{ resource_group }} --galler
 az vmss create --resource-group {{ resource_group }} --location {{ location }} --name {{ scale_set }} \
     --image "$image" --vm-sku {{ machine_size }} --instance-count {{ instances }} \
     --orchestration-mode Uniform --upgrade-policy-mode Manual --os-disk-size-gb {{ disk_size }} \
-    --security-type {{ security_type }} --admin-username azureuser --ssh-key-values {{ ssh_key_file }} \
+{% if security_type == "TrustedLaunch" %}
+    --security-type TrustedLaunch \
+{% endif %}
+    --admin-username azureuser --ssh-key-values {{ ssh_key_file }} \
 {% if subnet is not none %}
     --subnet {{ subnet }} \
 {% endif %}

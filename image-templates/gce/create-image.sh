@@ -1,3 +1,6 @@
+{% if subnet is not none and region is none %}
+{{ fail("value `region` is needed with `subnet`") }}
+{% endif %}
 #!/bin/sh
 # Makes an image and an instance template in Google Cloud of image
 # {{ image.digest }}.
@@ -6,7 +9,13 @@ set -eu
 cd "${1:-.}"
 {% set object = "gs://" ~ bucket ~ "/" ~ image.short ~ "/" ~ file %}
 
-if ! gcloud compute images describe {{ name }} {{ "--project=" ~ project }} > /dev/null 2>&1; then
+if about=$(gcloud compute images describe {{ name }} {{ "--project=" ~ project }} \
+    --format='value(description)' 2> /dev/null); then
+    if [ "$about" != {{ "nodelith " ~ image.digest }} ]; then
+        echo error: image {{ name }} is there already and is of another image >&2
+        exit 1
+    fi
+else
     printf '%s  %s\n' {{ checksum }} {{ file }} | sha256sum --check -
     gcloud storage cp {{ file }} {{ object }} {{ "--project=" ~ project }}
     gcloud compute images create {{ name }} {{ "--project=" ~ project }} \
@@ -26,7 +35,7 @@ gcloud compute instance-templates create {{ name }} {{ "--project=" ~ project }}
     {{ "--boot-disk-size=" ~ disk_size ~ "GB" }} --boot-disk-type=pd-balanced \
     {{ "--network=" ~ network }} \
 {% if subnet is not none %}
-    {{ "--subnet=" ~ subnet }} \
+    {{ "--subnet=" ~ subnet }} {{ "--region=" ~ region }} \
 {% endif %}
 {% if service_account is not none %}
     {{ "--service-account=" ~ service_account }} --scopes=cloud-platform \

@@ -43,7 +43,7 @@ pub(super) fn run(context: &Context, arguments: &Render) -> Result<Outcome> {
         }
         return Ok(Outcome::Done);
     }
-    let mut given = Given::default();
+    let mut given = Given::for_templates(&chosen);
     for file in &arguments.values {
         given.file(file)?;
     }

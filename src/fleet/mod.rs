@@ -22,6 +22,7 @@ pub mod plan;
 pub mod read;
 pub mod rules;
 pub mod selector;
+pub mod shell;
 pub mod status;
 pub mod template;
 

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use super::shell::{Reader, Unfit};
+
 /// What a command can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slot {
@@ -58,22 +60,20 @@ impl Template {
     /// For a brace alone, a place that is unknown, and one within quotes or behind a `\`.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         let mut parts = vec![Part::Text(String::new())];
-        let mut quote = None;
-        // Whether the character before is a backslash that takes the next one's meaning.
-        let mut escapes = false;
+        let mut reader = Reader::default();
         let mut rest = text;
         while let Some(c) = rest.chars().next() {
             let after = &rest[c.len_utf8()..];
             let doubled = after.starts_with(c);
-            let escaped = std::mem::take(&mut escapes);
             if c == '{' && !doubled {
                 let Some((name, behind)) = after.split_once('}') else {
                     return Err(alone('{'));
                 };
                 let slot = slot(name)?;
-                if quote.is_some() || escaped {
-                    return Err(quoted_already(name, escaped));
+                if let Some(unfit) = reader.unfit() {
+                    return Err(unfit_here(name, unfit));
                 }
+                reader.word();
                 parts.push(Part::Slot(slot));
                 parts.push(Part::Text(String::new()));
                 rest = behind;
@@ -82,13 +82,7 @@ impl Template {
             if c == '}' && !doubled {
                 return Err(alone('}'));
             }
-            match (c, quote) {
-                _ if escaped => {}
-                ('\\', None | Some('"')) => escapes = true,
-                ('\'' | '"', None) => quote = Some(c),
-                (_, Some(open)) if open == c => quote = None,
-                _ => {}
-            }
+            reader.read(c);
             if let Some(Part::Text(before)) = parts.last_mut() {
                 before.push(c);
             }
@@ -124,14 +118,15 @@ fn slot(name: &str) -> Result<Slot, Refusal> {
     })
 }
 
-fn quoted_already(name: &str, by_backslash: bool) -> Refusal {
-    let (place, what) = match by_backslash {
-        true => ("behind a backslash", "backslash"),
-        false => ("within quotes", "quotes"),
-    };
+fn unfit_here(name: &str, unfit: Unfit) -> Refusal {
+    let values = "values are quoted as they are put in";
     Refusal {
-        message: format!("`{{{name}}}` stands {place}"),
-        hint: format!("leave the {what} out: values are quoted as they are put in"),
+        message: format!("`{{{name}}}` stands {}", unfit.place()),
+        hint: match unfit {
+            Unfit::Backslash => format!("leave the backslash out: {values}"),
+            Unfit::Quotes => format!("leave the quotes out: {values}"),
+            _ => format!("put it where a word stands alone: {values}"),
+        },
     }
 }
 
@@ -175,6 +170,14 @@ mod tests {
             "awk '{print}' \"x\" w1"
         );
         assert_eq!(filled("ü {node}ß").unwrap(), "ü w1ß");
+        for nested in [
+            "x=\"$(echo \"{node}\")\"",
+            "\"${{u:-\"{node}\"}}\"",
+            "`{node}`",
+            "${node}",
+        ] {
+            assert!(filled(nested).is_err(), "{nested}");
+        }
         for wrong in ["{", "}", "a {nod}", "'{node}'", "\"{node}\"", "{node", "{}"] {
             assert!(filled(wrong).is_err(), "{wrong}");
         }

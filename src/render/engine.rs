@@ -11,7 +11,7 @@ use minijinja::value::Serde;
 use minijinja::{Environment, Error as Failure, ErrorKind, UndefinedBehavior, Value as Datum};
 use serde_json::Value;
 
-use super::escape::{self, CLOSE, OPEN};
+use super::escape;
 use super::facts::Facts;
 use super::template::{File, Template};
 use super::values::Values;
@@ -19,6 +19,9 @@ use crate::error::{Error, Kind, Result};
 
 /// The name by which a file's text is known to the engine.
 const NAME: &str = "file";
+
+/// The name of our way of escaping.
+const ESCAPE: &str = "marks";
 
 /// Renders a file.
 pub(super) fn render(
@@ -38,10 +41,11 @@ pub(super) fn render(
         }
         let value = json(datum)?;
         let mut marks = marks.lock().unwrap_or_else(PoisonError::into_inner);
-        output.write_str(&format!("{OPEN}{}{CLOSE}", marks.len()))?;
+        output.write_str(&escape::mark(marks.len()))?;
         marks.push(value);
         Ok(())
     });
+    refuse_other_escapes(template, file)?;
     let broken = |failure: &Failure| failed(template, file, failure);
     environment
         .add_template_owned(NAME, file.text.clone())
@@ -52,6 +56,24 @@ pub(super) fn render(
         .map_err(|failure| broken(&failure))?;
     let marked = marked.lock().unwrap_or_else(PoisonError::into_inner);
     escape::fill(template, file, &text, &marked)
+}
+
+/// `autoescape` would have filters write values as they are, or as HTML.
+fn refuse_other_escapes(template: &Template, file: &File) -> Result<()> {
+    for (at, _) in file.text.match_indices("{%") {
+        let tag = file.text[at + 2..].trim_start_matches(['-', '+']);
+        if tag.trim_start().starts_with("autoescape") {
+            let line = file.text[..at].matches('\n').count() + 1;
+            let message = format!(
+                "template `{}`: `{}`: there is no `autoescape`",
+                template.name, file.name
+            );
+            return Err(Error::new(Kind::Usage, message)
+                .at(template.line(file, line))
+                .hint("values are quoted for the file's format where they land"));
+        }
+    }
+    Ok(())
 }
 
 /// Whether an expression can be read; if not, why.
@@ -91,8 +113,9 @@ fn environment() -> Environment<'static> {
             .build()
             .unwrap_or_default(),
     );
-    // Blocks and macros count as made already, and nothing else does.
-    environment.set_auto_escape_callback(|_| minijinja::AutoEscape::Html);
+    // Blocks and macros count as made already, and what filters join to them goes through
+    // the formatter: a name of our own, since Jinja would write HTML for its own.
+    environment.set_auto_escape_callback(|_| minijinja::AutoEscape::Custom(ESCAPE.into()));
     environment.remove_filter("safe");
     environment.remove_filter("escape");
     environment.remove_filter("e");
@@ -110,6 +133,14 @@ fn environment() -> Environment<'static> {
     environment.add_filter("pairs", |map: Datum, key: String, value: String| {
         pairs(&map, &key, &value)
     });
+    environment.add_filter(
+        "ipxe",
+        |words: Datum| -> std::result::Result<Datum, Failure> {
+            escape::ipxe(&json(&words)?)
+                .map_err(|why| Failure::new(ErrorKind::InvalidOperation, why))?;
+            Ok(words)
+        },
+    );
     environment.add_filter("assignments", |map: Datum| assignments(&map));
     environment.add_function(
         "fail",
@@ -203,7 +234,7 @@ fn json(datum: &Datum) -> std::result::Result<Value, Failure> {
 }
 
 fn has_marks(value: &Value) -> bool {
-    let marked = |text: &str| text.contains([OPEN, CLOSE]);
+    let marked = |text: &str| text.contains(escape::is_of_mark);
     match value {
         Value::String(text) => marked(text),
         Value::Array(items) => items.iter().any(has_marks),
@@ -230,7 +261,10 @@ fn failed(template: &Template, file: &File, failure: &Failure) -> Error {
             "there are the template's values, `image`, and for exports `bundle`; ask `if … is \
              defined` where one may be missing",
         ),
-        _ => error,
+        _ => error.hint(format!(
+            "`nodelith render {} --list` says what its values are",
+            template.name
+        )),
     }
 }
 

@@ -15,11 +15,27 @@ use super::template::{File, Format, Template};
 use crate::check::document::Node;
 use crate::error::{Error, Kind, Place, Result};
 
-/// Begins a mark. Both are characters that Unicode reserves (noncharacters, section 23.7) and
-/// that no value or template has.
-pub(super) const OPEN: char = '\u{fdd0}';
+/// Begins a mark. All that a mark is made of are characters that Unicode reserves
+/// (noncharacters, section 23.7) and that no value or template has, so that nothing a template
+/// does to text meets them.
+const OPEN: char = '\u{fdd0}';
 /// Ends a mark.
-pub(super) const CLOSE: char = '\u{fdd1}';
+const CLOSE: char = '\u{fdd1}';
+/// The digit 0 of a mark's number; the others follow it.
+const ZERO: u32 = 0xfdd2;
+
+/// The mark of a value, by its number.
+pub(super) fn mark(number: usize) -> String {
+    let digits = number.to_string();
+    let digits = digits.bytes().map(|digit| ZERO + u32::from(digit - b'0'));
+    let digits: String = digits.filter_map(char::from_u32).collect();
+    format!("{OPEN}{digits}{CLOSE}")
+}
+
+/// Whether marks are made of this character, or could be.
+pub(super) fn is_of_mark(c: char) -> bool {
+    matches!(c, '\u{fdd0}'..='\u{fdef}')
+}
 
 /// A text with marks, in parts.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +62,14 @@ pub(super) fn fill(
     text: &str,
     values: &[Value],
 ) -> Result<String> {
-    let parts = parts(text, values);
+    let parts = parts(text, values).ok_or_else(|| {
+        let message = format!(
+            "template `{}`: `{}`: the text of a block or a macro is changed where a value stands \
+             in it",
+            template.name, file.name
+        );
+        Error::new(Kind::Usage, message).hint("change the value before it is put in")
+    })?;
     let mut quoting: Box<dyn Quoting> = match file.format {
         Format::Json => Box::new(data::Data::new(false)),
         Format::Yaml => Box::new(data::Data::new(true)),
@@ -86,21 +109,31 @@ pub(super) fn fill(
     Ok(filled)
 }
 
-fn parts<'a>(text: &'a str, values: &'a [Value]) -> Vec<Part<'a>> {
-    let mut parts = Vec::new();
+/// None if a mark is not whole.
+fn parts<'a>(text: &'a str, values: &'a [Value]) -> Option<Vec<Part<'a>>> {
+    let whole = |text: &'a str| (!text.contains(is_of_mark)).then_some(Part::Text(text));
     let mut pieces = text.split(OPEN);
-    parts.extend(pieces.next().map(Part::Text));
+    let mut parts = vec![whole(pieces.next().unwrap_or_default())?];
     for piece in pieces {
-        let Some((mark, rest)) = piece.split_once(CLOSE) else {
-            continue;
-        };
-        let value = mark.parse().ok().and_then(|mark: usize| values.get(mark));
-        parts.extend(value.map(Part::Value));
+        let (digits, rest) = piece.split_once(CLOSE)?;
+        let digits = digits.chars().map(|c| {
+            let digit = u32::from(c).checked_sub(ZERO)?;
+            char::from_digit(digit, 10)
+        });
+        let number: usize = digits.collect::<Option<String>>()?.parse().ok()?;
+        parts.push(Part::Value(values.get(number)?));
         if !rest.is_empty() {
-            parts.push(Part::Text(rest));
+            parts.push(whole(rest)?);
         }
     }
-    parts
+    Some(parts)
+}
+
+/// Whether words, or a single one, are what iPXE can say; if not, why.
+pub(super) fn ipxe(words: &Value) -> std::result::Result<(), String> {
+    let mut ipxe = words::Words::IPXE;
+    let said = ipxe.value(words, "");
+    said.map(drop).map_err(|why| format!("a value {why}"))
 }
 
 /// The rest of a line, with dots for values.

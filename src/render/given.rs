@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use serde_json::Value;
 
@@ -23,37 +25,89 @@ pub enum Item {
     /// `--set-file NAME=FILE`: what the file says.
     FileText(String),
     /// In a file of values: the value, and where it stands.
-    Whole(Value, Place),
+    Whole(Value, Spot),
+}
+
+/// A place in a file of values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spot {
+    source: Rc<Source>,
+    span: Range<usize>,
+}
+
+/// A file of values.
+#[derive(Debug, PartialEq)]
+struct Source {
+    path: PathBuf,
+    text: String,
+    /// Whether messages may show its text.
+    shown: bool,
+}
+
+impl Spot {
+    /// An error about it. Where the file may have secrets, which may stand on any line of it,
+    /// only the line's number is said.
+    pub(super) fn error(&self, message: &str) -> Error {
+        let place = Place {
+            file: self.source.path.clone(),
+            text: self.source.text.clone(),
+            span: self.span.clone(),
+        };
+        if self.source.shown {
+            return Error::new(Kind::Usage, message).at(place);
+        }
+        let (line, _) = place.line_column();
+        let file = place.file.display();
+        Error::new(Kind::Usage, format!("{message} (line {line} of `{file}`)"))
+    }
 }
 
 /// What the user gives, by value; the later go before the earlier.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Given(BTreeMap<String, Vec<Item>>);
+pub struct Given {
+    items: BTreeMap<String, Vec<Item>>,
+    /// Whether messages may show what files of values say.
+    shown: bool,
+}
 
 impl Given {
+    /// Nothing yet, for these templates: if none takes a secret, messages may show lines.
+    #[must_use]
+    pub fn for_templates(templates: &[Template]) -> Self {
+        let mut values = templates.iter().flat_map(|one| &one.values);
+        Self {
+            items: BTreeMap::new(),
+            shown: !values.any(|value| value.secret),
+        }
+    }
+
     /// Adds what a file of values says: TOML, YAML or JSON by its name.
     ///
     /// # Errors
     /// When it cannot be read, or is not one table of values.
     pub fn file(&mut self, path: &Path) -> Result<()> {
-        let text = text_of(path)?;
-        let place = |span| Place {
-            file: path.to_owned(),
-            text: text.clone(),
+        let source = Rc::new(Source {
+            path: path.to_owned(),
+            text: text_of(path)?,
+            shown: self.shown,
+        });
+        let text = &source.text;
+        let spot = |span| Spot {
+            source: Rc::clone(&source),
             span,
         };
         let broken = |broken: Broken| {
             let message = format!("`{}` cannot be read: {}", path.display(), broken.why);
-            Error::new(Kind::Usage, message).at(place(broken.span))
+            spot(broken.span).error(&message)
         };
         let node = match path.extension().and_then(|ending| ending.to_str()) {
-            Some("toml") => Node::toml(&text, 0).map_err(broken)?,
+            Some("toml") => Node::toml(text, 0).map_err(broken)?,
             Some("yaml" | "yml" | "json") => {
-                let mut documents = Node::yaml(&text, 0).map_err(broken)?;
+                let mut documents = Node::yaml(text, 0).map_err(broken)?;
                 if documents.len() > 1 {
                     let message = format!("`{}` has several documents", path.display());
-                    return Err(Error::new(Kind::Usage, message)
-                        .at(place(documents.swap_remove(1).span))
+                    return Err(spot(documents.swap_remove(1).span)
+                        .error(&message)
                         .hint("give several files: later ones go before earlier ones"));
                 }
                 match documents.pop() {
@@ -69,10 +123,10 @@ impl Given {
         };
         if !matches!(node.value, crate::check::document::Value::Table(_)) {
             let message = format!("`{}` is not a table of values by name", path.display());
-            return Err(Error::new(Kind::Usage, message).at(place(node.span)));
+            return Err(spot(node.span).error(&message));
         }
         for (name, value) in node.entries() {
-            let item = Item::Whole(value.json(), place(value.span.clone()));
+            let item = Item::Whole(value.json(), spot(value.span.clone()));
             self.add(name, item);
         }
         Ok(())
@@ -103,17 +157,17 @@ impl Given {
     }
 
     fn add(&mut self, name: &str, item: Item) {
-        self.0.entry(name.to_owned()).or_default().push(item);
+        self.items.entry(name.to_owned()).or_default().push(item);
     }
 
     /// How a value is given.
     pub(super) fn of(&self, name: &str) -> &[Item] {
-        self.0.get(name).map_or(&[], Vec::as_slice)
+        self.items.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// Whether each is a value of one of the templates at least.
     pub(super) fn check_names(&self, templates: &[Template]) -> Result<()> {
-        for (name, items) in &self.0 {
+        for (name, items) in &self.items {
             if templates.iter().any(|one| one.value(name).is_some()) {
                 continue;
             }
@@ -128,10 +182,10 @@ impl Given {
                     names.join(", ")
                 ),
             };
-            let mut error = Error::new(Kind::Usage, message);
-            if let Some(Item::Whole(_, place)) = items.last() {
-                error = error.at(place.clone());
-            }
+            let error = match items.last() {
+                Some(Item::Whole(_, spot)) => spot.error(&message),
+                _ => Error::new(Kind::Usage, message),
+            };
             let known = templates.iter().flat_map(|one| &one.values);
             let known: Vec<_> = known.map(|value| value.name.as_str()).collect();
             return Err(match nearest(name, known.iter().copied()) {

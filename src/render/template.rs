@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::builtin;
-use super::escape::{CLOSE, OPEN};
+use super::escape::is_of_mark;
 use super::values::{Definition, File as ValueFile};
 use crate::error::{Context, Error, Kind, Place, Result};
 
@@ -242,7 +242,9 @@ impl Templates {
             for entry in fs::read_dir(folder).io("reading", folder)? {
                 let entry = entry.io("reading", folder)?;
                 if entry.path().join(DESCRIPTION).is_file() {
-                    names.extend(entry.file_name().into_string());
+                    // Others are nobody's templates: copies, what a writer left aside.
+                    let name = entry.file_name().into_string().ok();
+                    names.extend(name.filter(|name| is_file_name(name)));
                 }
             }
         }
@@ -300,7 +302,7 @@ fn read(path: &Path) -> Result<String> {
         return Err(Error::new(Kind::Usage, message));
     }
     let text = fs::read_to_string(path).io("reading", path)?;
-    if text.contains([OPEN, CLOSE]) {
+    if text.contains(is_of_mark) {
         let message = format!("`{}` has characters that Unicode reserves", path.display());
         return Err(Error::new(Kind::Usage, message));
     }

@@ -307,12 +307,11 @@ fn wrong(template: &Template, definition: &Definition, why: &str, item: &Item) -
         definition.name, template.name
     );
     // A line of a file may show a secret.
-    let place = match item {
-        Item::Whole(_, place) if !definition.secret => place.clone(),
-        _ => template.place(definition.span.clone()),
+    let error = match item {
+        Item::Whole(_, spot) if !definition.secret => spot.error(&message),
+        _ => Error::new(Kind::Usage, message).at(template.place(definition.span.clone())),
     };
-    let hint = format!("write it like `{}`", definition.example());
-    Error::new(Kind::Usage, message).at(place).hint(hint)
+    error.hint(format!("write it like `{}`", definition.example()))
 }
 
 fn missing(template: &Template, definition: &Definition, facts: &Facts) -> Error {

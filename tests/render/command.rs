@@ -253,6 +253,36 @@ fn secrets_stay_out_of_sight() {
     );
     assert_eq!(mode(&folder.join("out/join.yaml")), 0o600);
 
+    // Nor is the line of a file that has one, whatever is wrong with it.
+    for (name, text, wanted) in [
+        (
+            "v.toml",
+            format!("x = 1\ntoken = {token}\n"),
+            "`v.toml` cannot be read",
+        ),
+        (
+            "v.toml",
+            format!("x = 1\ntoken = \"{token}\n"),
+            "`v.toml` cannot be read",
+        ),
+        ("v.yaml", format!("\ntoken: [{token}\n"), "(line "),
+        (
+            "v.yaml",
+            format!("\ntokn: {token}\n"),
+            "has no value `tokn` (line 2 of `v.yaml`)\nhint: did you mean `token`?",
+        ),
+        (
+            "v.json",
+            format!("{{\"token\": \"{token}\", \"node_name\": 1}}"),
+            "value `node_name` of template `kubeadm-join` must be a string (line 1 of `v.json`)",
+        ),
+    ] {
+        fs::write(folder.join(name), text).unwrap();
+        let said = refused(&mut with(&["-f", name]), 2);
+        assert!(said.contains(wanted), "{said}");
+        assert!(!said.contains("0123456789abcdef"), "{said}");
+    }
+
     fs::write(folder.join("v.yaml"), format!("token: {token}x\n")).unwrap();
     fs::write(folder.join("wrong"), format!("{token}x")).unwrap();
     for wrong in [
@@ -267,6 +297,21 @@ fn secrets_stay_out_of_sight() {
         );
         assert!(!said.contains("0123456789abcdef"), "{said}");
     }
+}
+
+/// Each value knows where it stands, and the text is held once.
+#[test]
+fn files_with_many_values_are_read() {
+    let folder = scene();
+    let folder = folder.path();
+    let text: String = (0..20_000)
+        .map(|number| format!("value_{number}: {number}\n"))
+        .collect();
+    fs::write(folder.join("v.yaml"), text).unwrap();
+    let mut command = render(folder, "pxe-grub", &["--set", "server=x", "-f", "v.yaml"]);
+    let said = refused(&mut command, 2);
+    let wanted = "error: template `pxe-grub` has no value `value_0`\n --> v.yaml:1:";
+    assert!(said.starts_with(wanted), "{said}");
 }
 
 #[test]

@@ -186,7 +186,7 @@ pub const VALUES: [(&str, &[&str]); 14] = [
 ];
 
 /// The same with what else can be chosen, one after the other.
-pub const VARIANTS: [(&str, &[&str]); 16] = [
+pub const VARIANTS: [(&str, &[&str]); 18] = [
     ("aws-image", &["region=eu-central-1", "tags.team=it's"]),
     (
         "aws-karpenter",
@@ -206,6 +206,10 @@ pub const VARIANTS: [(&str, &[&str]); 16] = [
             "security_type=TrustedLaunch",
             "tags.team=it's",
         ],
+    ),
+    (
+        "azure",
+        &["scale_set=workers", "ssh_key_file=/etc/nodes/id.pub"],
     ),
     (
         "cluster-api-aws",
@@ -231,9 +235,14 @@ pub const VARIANTS: [(&str, &[&str]); 16] = [
         ],
     ),
     (
+        "dnsmasq",
+        &["http_boot_url=http://192.0.2.1:8080/node-http.efi"],
+    ),
+    (
         "gce",
         &[
             "subnet=nodes",
+            "region=europe-west1",
             "service_account=nodes@clusters-prod.iam.gserviceaccount.com",
             "user_data_file=/etc/nodes/user data",
             "labels.team=platform",

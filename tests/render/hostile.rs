@@ -194,19 +194,15 @@ fn what_is_taken_comes_out_as_it_was() {
 #[test]
 fn scripts_hand_on_what_they_are_given() {
     let folder = tempfile::tempdir().unwrap();
-    let tools = folder.path().join("bin");
-    fs::create_dir(&tools).unwrap();
-    let log = folder.path().join("log");
-    for name in ["aws", "az", "gcloud", "sha256sum"] {
-        let fake = format!(
-            "#!/bin/sh\nprintf '%s|' {name} \"$@\" >> {log}\necho >> {log}\n\
-             case \"$*\" in *describe-images*) echo None;; *--query*) echo out;; *\" show \"*|*\" describe \"*) exit 1;; *) echo out;; esac\n",
-            log = log.display(),
-        );
-        let path = tools.join(name);
-        fs::write(&path, fake).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    }
+    let digest = fixture::description()["image"].clone();
+    fakes(
+        folder.path(),
+        &format!(
+            "*describe-images*) echo None;; *tags.*manifest*) echo {};; *--query*) echo out;; \
+             *\" show \"*|*\" describe \"*) exit 1;;",
+            digest.as_str().unwrap()
+        ),
+    );
     let tag = "it's; $(touch hit) `touch hit` \"x\"";
     for (name, tags) in [
         ("aws-image", "tags"),
@@ -217,20 +213,12 @@ fn scripts_hand_on_what_they_are_given() {
             "tags" => format!("tags.team={tag}"),
             other => format!("{other}={tag}"),
         };
-        let files = fixture::rendered(name, &[&more]).unwrap();
-        let script = folder.path().join(&files[0].name);
-        fs::write(&script, &files[0].text).unwrap();
-        let _ = fs::remove_file(&log);
-        let mut command = Command::new("sh");
-        command.arg(&script).current_dir(folder.path());
-        command.env("PATH", format!("{}:/usr/bin:/bin", tools.display()));
-        let ran = output(&mut command);
+        let (ran, said) = script(folder.path(), name, &[&more]);
         assert!(
             ran.status.success(),
             "{name}: {}",
             String::from_utf8_lossy(&ran.stderr)
         );
-        let said = fs::read_to_string(&log).unwrap();
         let wanted = match name {
             "aws-image" => serde_json::to_string(tag).unwrap(),
             _ => tag.to_owned(),
@@ -239,6 +227,88 @@ fn scripts_hand_on_what_they_are_given() {
         assert!(said.contains("sha256sum|--check"), "{said}");
         assert!(!folder.path().join("hit").exists());
     }
+}
+
+/// Programs that only say what they are given, into a log; what they print is by the cases of
+/// a shell's `case`.
+fn fakes(folder: &Path, cases: &str) {
+    let tools = folder.join("bin");
+    fs::create_dir_all(&tools).unwrap();
+    let log = folder.join("log");
+    for name in ["aws", "az", "gcloud", "sha256sum"] {
+        let fake = format!(
+            "#!/bin/sh\nprintf '%s|' {name} \"$@\" >> {log}\necho >> {log}\n\
+             case \"$*\" in {cases} *) echo out;; esac\n",
+            log = log.display(),
+        );
+        let path = tools.join(name);
+        fs::write(&path, fake).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+/// Runs the script of a template with the programs of [`fakes`]; and what they were given.
+fn script(folder: &Path, name: &str, more: &[&str]) -> (std::process::Output, String) {
+    let files = fixture::rendered(name, more).unwrap();
+    let script = folder.join(&files[0].name);
+    fs::write(&script, &files[0].text).unwrap();
+    let log = folder.join("log");
+    let _ = fs::remove_file(&log);
+    let mut command = Command::new("sh");
+    command.arg(&script).current_dir(folder);
+    command.env("PATH", format!("{}/bin:/usr/bin:/bin", folder.display()));
+    (output(&mut command), fs::read_to_string(log).unwrap())
+}
+
+/// What is there already under the same name is taken only if it is of the same image.
+#[test]
+fn what_is_of_another_image_is_not_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let digest = fixture::description()["image"].clone();
+    let digest = digest.as_str().unwrap();
+    let scale_set = ["scale_set=workers", "ssh_key_file=/id.pub"];
+    for (name, more) in [("aws-image", &[][..]), ("azure", &scale_set), ("gce", &[])] {
+        // AWS is asked for the name with a tag, and then for the name alone.
+        let cases = "*tag:*manifest*) echo None;; *tags.*manifest*) echo sha256:0;; \
+                     *describe-images*) echo ami-1;; *description*) echo nodelith sha256:0;;";
+        fakes(folder.path(), cases);
+        let (ran, said) = script(folder.path(), name, more);
+        assert_eq!(ran.status.code(), Some(1), "{name}");
+        let why = String::from_utf8(ran.stderr).unwrap();
+        assert!(why.contains("is of another image"), "{name}: {why}");
+        for made in [
+            "sha256sum|",
+            "create|",
+            "import-snapshot|",
+            "instance-templates|",
+        ] {
+            assert!(!said.contains(made), "{name}: {said}");
+        }
+        let cases = format!(
+            "*tag:*manifest*) echo ami-1;; *tags.*manifest*) echo {digest};; \
+             *description*) echo nodelith {digest};;"
+        );
+        fakes(folder.path(), &cases);
+        let (ran, said) = script(folder.path(), name, more);
+        assert!(ran.status.success(), "{name}: {said}");
+        assert!(!said.contains("sha256sum|"), "{name}: {said}");
+    }
+}
+
+/// iPXE joins lines that end in a backslash; and Matchbox hands it what is in JSON.
+#[test]
+fn what_ipxe_cannot_say_is_refused() {
+    for (template, value) in [("pxe-ipxe", "arguments"), ("matchbox", "arguments")] {
+        for word in ["x\\", "${x}", "||", "&&", ";", "#x"] {
+            let given = format!("{value}={word}");
+            let error = fixture::rendered(template, &[&given]).unwrap_err();
+            let wanted = "a value has characters that iPXE does not take";
+            assert!(error.message().contains(wanted), "{template}: {error}");
+        }
+        fixture::rendered(template, &["arguments=a;b"]).unwrap();
+    }
+    let error = fixture::rendered("matchbox", &["base_url=http://x/${y}"]).unwrap_err();
+    assert!(error.message().contains("iPXE"), "{error}");
 }
 
 /// Descriptions of exports that are none, or try more.

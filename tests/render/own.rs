@@ -53,6 +53,17 @@ fn a_folder_with_templates_is_used() {
         said.contains("\nmine ") && said.contains("\nmetal3 "),
         "{said}"
     );
+    // What is no template's name is none of them.
+    for name in ["mine (copy)", ".new-mine"] {
+        let aside = folder.path().join(name);
+        fs::create_dir(&aside).unwrap();
+        fs::write(aside.join("template.toml"), "").unwrap();
+    }
+    let mut list = nodelith();
+    list.args(["render", "--list", "--templates"])
+        .arg(folder.path());
+    let again = String::from_utf8(run(&mut list)).unwrap();
+    assert_eq!(again, said);
     let mut list = nodelith();
     list.args(["render", "mine", "--list"])
         .env("NODELITH_TEMPLATES", folder.path());
@@ -126,6 +137,11 @@ fn values_within_quotes_are_refused() {
         ("shell", "echo `echo {{ x }}`\n"),
         ("grub", "echo \"{{ x }}\"\n"),
         ("json", "{\"a\": \"{{ x }}\"}\n"),
+        ("shell", "y=\"$(echo \"{{ x }}\")\"\n"),
+        ("shell", "y=\"${u:-\"{{ x }}\"}\"\n"),
+        ("shell", "y=\"`echo \"{{ x }}\"`\"\n"),
+        ("shell", "y=${{ x }}\n"),
+        ("shell", "y=$(({{ x }}))\n"),
         ("json", "{\"a\": {{ x }}b}\n"),
         ("yaml", "a: '{{ x }}'\n"),
         ("yaml", "a: b {{ x }}\n"),
@@ -185,12 +201,28 @@ fn values_within_quotes_are_refused() {
         }
     }
     // What a block made is not changed any more, since its values are not yet in it.
-    let said = rendered(
-        "shell",
-        "{% set y %}{{ x }}{% endset %}echo {{ y ~ 'z' }}\n",
-    )
-    .unwrap_err();
+    let block = |then: &str| {
+        let text = format!("{{% set y %}}echo X {{{{ x }}}}{{% endset %}}{then}\n");
+        rendered("shell", &text)
+    };
+    let said = block("{{ y|words }}").unwrap_err();
     assert!(said.contains("cannot be changed any more"), "{said}");
+    let said = block("{{ y|reverse }}").unwrap_err();
+    assert!(said.contains("is changed where a value stands"), "{said}");
+    let said = block("{% autoescape 'html' %}{{ y }}{% endautoescape %}").unwrap_err();
+    assert!(
+        said.contains("there is no `autoescape` Some((1, 1))"),
+        "{said}"
+    );
+    for (then, wanted) in [
+        ("{{ y|replace('0', '1') }}", "echo X 'a b'\n"),
+        // What is joined to a block is quoted as well.
+        ("{{ y ~ ' ;' }}", "echo X 'a b'' ;'\n"),
+        ("{{ y|replace('X', x ~ ';') }}", "echo 'a b;' 'a b'\n"),
+        ("{% set z %}%s{% endset %}{{ z|format(x) }}", "'a b'\n"),
+    ] {
+        assert_eq!(block(then).unwrap(), wanted, "{then}");
+    }
     assert!(
         rendered("text", "{{ x|safe }}\n")
             .unwrap_err()

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use nodelith::render::facts::Facts;
+use nodelith::render::given::Given;
 use nodelith::render::values::Default;
 use nodelith::render::{Templates, schema};
 use serde_json::Value;
@@ -134,6 +136,55 @@ fn each_missing_value_is_one_message() {
         }
     }
     assert!(looked > 40, "{looked}");
+}
+
+/// Values that go with one another, and what images say in other words than a template.
+#[test]
+fn values_that_go_together() {
+    let refused = |name: &str, more: &[&str], wanted: &str| {
+        let error = rendered(name, more).unwrap_err();
+        assert!(error.message().contains(wanted), "{name}: {error}");
+        assert!(!error.hints().is_empty(), "{error}");
+    };
+    refused("gce", &["subnet=nodes"], "value `region` is needed");
+    let same = ["labels.a=b", "kubelet_arguments.node-labels=c=d"];
+    refused("kubeadm-join", &same, "are the same: give one of them");
+
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = fixture::bundle(folder.path());
+    let with = |key: &str, said: &str, template: &str, without: &str| {
+        let mut description = fixture::description();
+        description["annotations"][key] = said.into();
+        fs::write(bundle.join("export.json"), description.to_string()).unwrap();
+        let mut given = Given::default();
+        for text in fixture::values(template) {
+            if !text.starts_with(without) {
+                given.set(text).unwrap();
+            }
+        }
+        let template = Templates::default().get(template).unwrap();
+        let facts = Facts::of_bundle(&bundle).unwrap();
+        nodelith::render::render(&[template], &facts, &given).map(|files| files[0].text.clone())
+    };
+    let id = "org.opencontainers.image.title";
+    let text = with(id, "my_node", "sysupdate", "-").unwrap();
+    assert!(text.contains("=my-node_@v"), "{text}");
+    let kubelet = format!("kubelet=1.33.5@sha256:{}", "0".repeat(64));
+    for template in ["cluster-api-aws", "cluster-api-metal3"] {
+        let version = |key: &str, said: &str| with(key, said, template, "kubernetes_version");
+        for (key, said) in [
+            ("io.nodelith.components", &*kubelet),
+            ("io.nodelith.kubernetes", "1.33.5"),
+        ] {
+            let text = version(key, said).unwrap();
+            assert!(text.contains("version: \"v1.33.5\"\n"), "{text}");
+        }
+        // A minor alone is no version of kubelet's.
+        let error = version("io.nodelith.kubernetes", "1.33").unwrap_err();
+        let wanted = "value `kubernetes_version` of template";
+        assert!(error.message().starts_with(wanted), "{error}");
+        assert!(error.message().ends_with("is missing"), "{error}");
+    }
 }
 
 /// The schemas of values are schemas, and take the examples and what we give.

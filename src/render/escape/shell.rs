@@ -1,22 +1,18 @@
 //! The shells: POSIX (section 2.2, Quoting) and GRUB's (GRUB's manual, "Quoting"). A value is
-//! a word in single quotes where that is needed; within quotes, behind a backslash and in
-//! here-documents it is refused.
+//! a word in single quotes where that is needed; where quotes are open or mean something else it
+//! is refused ([`Reader`]).
 
 use serde_json::Value;
 
 use super::{Quoting, scalars};
+use crate::fleet::shell::Reader;
 use crate::fleet::template::quoted;
 
 /// Reads a script as far as to know what is quoted.
 #[derive(Default)]
 pub(super) struct Shell {
     grub: bool,
-    quote: Option<char>,
-    escapes: bool,
-    comment: bool,
-    here: bool,
-    /// The character before.
-    last: Option<char>,
+    reader: Reader,
 }
 
 impl Shell {
@@ -30,40 +26,15 @@ impl Shell {
 
 impl Quoting for Shell {
     fn text(&mut self, text: &str) {
-        for c in text.chars() {
-            let last = self.last.replace(c);
-            if self.comment {
-                self.comment = c != '\n';
-                continue;
-            }
-            if std::mem::take(&mut self.escapes) {
-                continue;
-            }
-            match (c, self.quote) {
-                ('\\', None | Some('"')) => self.escapes = true,
-                ('\'' | '"' | '`', None) => self.quote = Some(c),
-                (_, Some(open)) if open == c => self.quote = None,
-                ('#', None) => {
-                    self.comment = last.is_none_or(|c| c.is_whitespace() || ";&|(".contains(c));
-                }
-                ('<', None) if last == Some('<') => self.here = true,
-                _ => {}
-            }
-        }
+        text.chars().for_each(|c| self.reader.read(c));
     }
 
     fn value(&mut self, value: &Value, _: &str) -> Result<String, String> {
-        if self.quote.is_some() {
-            return Err("stands within quotes".into());
-        }
-        if self.escapes {
-            return Err("stands behind a backslash".into());
-        }
-        if self.here {
-            return Err("stands in or after a here-document".into());
+        if let Some(unfit) = self.reader.unfit() {
+            return Err(format!("stands {}", unfit.place()));
         }
         let words = scalars(value)?;
-        if self.comment && words.iter().any(|word| word.contains('\n')) {
+        if self.reader.in_comment() && words.iter().any(|word| word.contains('\n')) {
             return Err("has several lines and stands in a comment".into());
         }
         if self.grub {
@@ -77,7 +48,7 @@ impl Quoting for Shell {
                 );
             }
         }
-        self.last = Some('x');
+        self.reader.word();
         let words: Vec<_> = words.iter().map(|word| quoted(word)).collect();
         Ok(words.join(" "))
     }

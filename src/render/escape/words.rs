@@ -23,9 +23,10 @@ pub(super) struct Words {
 
 impl Words {
     /// iPXE splits lines at spaces, with no way to quote, then expands `${…}`; `#` begins a
-    /// comment, and `||`, `&&` and `;` end a command (src/core/exec.c).
+    /// comment, and `||`, `&&` and `;` end a command (src/core/exec.c). A line that ends in `\`
+    /// goes on with the next (src/image/script.c).
     pub(super) const IPXE: Self = Self {
-        refused: "$",
+        refused: "$\\",
         operators: &["||", "&&", ";"],
         first: "#",
         spaced: false,

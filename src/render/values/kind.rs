@@ -4,7 +4,7 @@ use regex_lite::Regex;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::render::escape::{CLOSE, OPEN};
+use crate::render::escape::is_of_mark;
 
 /// A type as a template's description names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -224,5 +224,5 @@ fn lines(text: &str) -> Result<(), String> {
 
 /// What no value may have: control characters, Unicode's line ends, and our own marks.
 pub fn unprintable(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | OPEN | CLOSE)
+    c.is_control() || is_of_mark(c) || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')
 }
