@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::contents::{ImageContents, Sink, pour};
 use super::disk::layout::Wanted;
+use super::disk::vmdk;
 use super::erofs::Plan;
 use super::output::{Folder, Output};
 use super::root::{RootImage, RootWriter};
@@ -97,6 +98,9 @@ pub fn export(
         true => Some(squashfs::check()?),
         false => None,
     };
+    if formats.contains(&Format::Vmdk) {
+        vmdk::check()?;
+    }
     let boots = formats.iter().any(|format| format.boots());
     let signer = options.signer.as_ref().filter(|_| boots);
     let signing = signer.map(Signer::open).transpose()?;

@@ -27,6 +27,7 @@ pub(super) fn run(context: &Context, arguments: &Export) -> Result<Outcome> {
         ExportFormat::Disk => Format::Disk,
         ExportFormat::Qcow2 => Format::Qcow2,
         ExportFormat::Vhd => Format::Vhd,
+        ExportFormat::Vmdk => Format::Vmdk,
         ExportFormat::Gce => Format::Gce,
         ExportFormat::Sysupdate => Format::Sysupdate,
     });

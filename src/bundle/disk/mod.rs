@@ -8,6 +8,7 @@
 //! raw       the disk as it is, sparse
 //! qcow2     with compressed clusters, for QEMU
 //! vhd       fixed, for Azure
+//! vmdk      for VMware, by qemu-img
 //! gce       a tar, for Google Cloud
 //! ```
 //!
@@ -23,6 +24,7 @@ pub mod layout;
 pub mod qcow2;
 pub mod raw;
 pub mod vhd;
+pub mod vmdk;
 
 /// The size of a sector in bytes.
 pub const SECTOR: u64 = 512;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{ExportedFile, Format, Job, Options, hex, pxe, sysupdate};
 use crate::bundle::disk::fat::{self, Files};
 use crate::bundle::disk::layout::{self, Disk, Sizes};
-use crate::bundle::disk::{gce, qcow2, raw, vhd};
+use crate::bundle::disk::{gce, qcow2, raw, vhd, vmdk};
 use crate::bundle::output::{Output, Target};
 use crate::bundle::parts::{self, Need, Parts};
 use crate::bundle::root::RootImage;
@@ -231,6 +231,11 @@ fn write(job: &Job<'_>, disk: &Disk<'_>, format: Format) -> Result<(Format, Outp
     match format {
         Format::Qcow2 => qcow2::write(content, target, &done)?,
         Format::Vhd => vhd::write(content, &disk.uuid, target, &done)?,
+        Format::Vmdk => {
+            let raw = job.folder.file("disk.raw")?;
+            raw::write(content, raw.file(), &done)?;
+            vmdk::convert(raw.aside(), output.1.aside(), &disk.uuid)?;
+        }
         Format::Gce => gce::write(content, target, job.threads, &done)?,
         _ => raw::write(content, target, &done)?,
     }

@@ -23,6 +23,8 @@ pub enum Format {
     Qcow2,
     /// The disk for Azure.
     Vhd,
+    /// The disk for VMware.
+    Vmdk,
     /// The disk for Google Cloud.
     Gce,
     /// What systemd-sysupdate updates a disk with.
@@ -31,7 +33,7 @@ pub enum Format {
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Tar,
         Self::Erofs,
         Self::Verity,
@@ -41,6 +43,7 @@ impl Format {
         Self::Disk,
         Self::Qcow2,
         Self::Vhd,
+        Self::Vmdk,
         Self::Gce,
         Self::Sysupdate,
     ];
@@ -58,6 +61,7 @@ impl Format {
             Self::Disk => "disk",
             Self::Qcow2 => "qcow2",
             Self::Vhd => "vhd",
+            Self::Vmdk => "vmdk",
             Self::Gce => "gce",
             Self::Sysupdate => "sysupdate",
         }
@@ -75,6 +79,7 @@ impl Format {
             Self::Disk => "disk.raw",
             Self::Qcow2 => "disk.qcow2",
             Self::Vhd => "disk.vhd",
+            Self::Vmdk => "disk.vmdk",
             Self::Gce => "disk.tar.gz",
             Self::Pxe | Self::Sysupdate => sums::NAME,
         }
@@ -83,7 +88,10 @@ impl Format {
     /// Whether it is a disk, in whatever form.
     #[must_use]
     pub fn is_disk(self) -> bool {
-        matches!(self, Self::Disk | Self::Qcow2 | Self::Vhd | Self::Gce)
+        matches!(
+            self,
+            Self::Disk | Self::Qcow2 | Self::Vhd | Self::Vmdk | Self::Gce
+        )
     }
 
     /// Whether its files are listed with their checksums.

@@ -106,6 +106,8 @@ pub enum ExportFormat {
     Qcow2,
     /// The same for Azure: disk.vhd
     Vhd,
+    /// The same for VMware, by qemu-img: disk.vmdk
+    Vmdk,
     /// The same for Google Cloud: disk.tar.gz
     Gce,
     /// What systemd-sysupdate updates disks with: root, hashes, kernel, SHA256SUMS
