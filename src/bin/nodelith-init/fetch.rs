@@ -29,6 +29,9 @@ const NOTHING: Duration = Duration::from_secs(300);
 const WHOLE: Duration = Duration::from_secs(3600);
 /// The pause before another try.
 const PAUSE: Duration = Duration::from_secs(2);
+/// After how many bytes memory is looked at, where nobody said how many there will be: less
+/// than is [kept free](memory::RESERVE).
+const LOOK: u64 = 16 << 20;
 /// How often it says how far it is.
 const REPORT: Duration = Duration::from_secs(5);
 
@@ -37,18 +40,7 @@ pub fn fetch(text: &str, servers: &[Ipv4Addr], wanted: &Digest) -> Result<File> 
     let url = Url::read(text)?;
     eprintln!("nodelith: fetching the root from `{text}`");
     let memory = rustix::fs::memfd_create("root", rustix::fs::MemfdFlags::CLOEXEC)?;
-    let mut download = Download {
-        url,
-        servers,
-        file: File::from(memory),
-        hash: Sha256::new(),
-        received: 0,
-        total: None,
-        validator: None,
-        redirected: false,
-        heard: Instant::now(),
-        told: Instant::now(),
-    };
+    let mut download = Download::new(url, servers, File::from(memory));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -84,6 +76,8 @@ struct Download<'a> {
     file: File,
     hash: Sha256,
     received: u64,
+    /// How many bytes there were when memory was last looked at.
+    looked: u64,
     /// How many bytes there are, if the server says it.
     total: Option<u64>,
     /// What names the version that was begun with (RFC 9110, section 8.8.3).
@@ -94,7 +88,23 @@ struct Download<'a> {
     told: Instant,
 }
 
-impl Download<'_> {
+impl<'a> Download<'a> {
+    fn new(url: Url, servers: &'a [Ipv4Addr], file: File) -> Self {
+        Self {
+            url,
+            servers,
+            file,
+            hash: Sha256::new(),
+            received: 0,
+            looked: 0,
+            total: None,
+            validator: None,
+            redirected: false,
+            heard: Instant::now(),
+            told: Instant::now(),
+        }
+    }
+
     async fn run(&mut self, begun: Instant) -> Result<()> {
         loop {
             let why = match timeout(WHOLE.saturating_sub(begun.elapsed()), self.attempt()).await {
@@ -228,6 +238,7 @@ impl Download<'_> {
         self.file.set_len(0)?;
         self.hash = Sha256::new();
         self.received = 0;
+        self.looked = 0;
         self.total = None;
         Ok(())
     }
@@ -242,16 +253,16 @@ impl Download<'_> {
         self.hash.update(bytes);
         self.received = after;
         self.heard = Instant::now();
+        if self.total.is_none() && after - self.looked >= LOOK {
+            self.looked = after;
+            memory::fits(0).map_err(|error| Trouble::Never(error.to_string()))?;
+        }
         if self.told.elapsed() > REPORT {
             self.told = Instant::now();
             let have = self.received >> 20;
             match self.total {
                 Some(total) => eprintln!("nodelith: {have} of {} MB", total >> 20),
-                None => {
-                    // Nobody said how much it will be.
-                    memory::fits(0).map_err(|error| Trouble::Never(error.to_string()))?;
-                    eprintln!("nodelith: {have} MB");
-                }
+                None => eprintln!("nodelith: {have} MB"),
             }
         }
         Ok(())

@@ -1,8 +1,9 @@
 //! Addresses of names, by DNS (RFC 1035): one question, and the first address of the
 //! answer of a server that looks further itself.
 
-use std::net::{Ipv4Addr, UdpSocket};
-use std::time::Duration;
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
 
 use hickory_proto::op::{Message, Query, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
@@ -10,6 +11,7 @@ use hickory_proto::rr::{Name, RData, RecordType};
 use crate::Result;
 
 const PORT: u16 = 53;
+/// How long a server may take to answer, whatever else comes.
 const PATIENCE: Duration = Duration::from_secs(3);
 const TRIES: usize = 3;
 
@@ -24,7 +26,7 @@ pub fn resolve(host: &str, servers: &[Ipv4Addr]) -> Result<Ipv4Addr> {
     }
     let mut why = "no server answers".to_owned();
     for (server, id) in servers.iter().cycle().zip(1..).take(TRIES * servers.len()) {
-        match ask(host, *server, id) {
+        match ask(host, (*server, PORT).into(), id, PATIENCE) {
             Ok(address) => return Ok(address),
             Err(error) => why = format!("{server}: {error}"),
         }
@@ -32,14 +34,27 @@ pub fn resolve(host: &str, servers: &[Ipv4Addr]) -> Result<Ipv4Addr> {
     Err(format!("the address of `{host}`: {why}").into())
 }
 
-fn ask(host: &str, server: Ipv4Addr, id: u16) -> Result<Ipv4Addr> {
+fn ask(host: &str, server: SocketAddr, id: u16, patience: Duration) -> Result<Ipv4Addr> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
-    socket.connect((server, PORT))?;
-    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.connect(server)?;
     socket.send(&question(host, id)?)?;
+    let begun = Instant::now();
     let mut buffer = [0; 2048];
     loop {
-        let size = socket.recv(&mut buffer)?;
+        let left = patience.saturating_sub(begun.elapsed());
+        if left.is_zero() {
+            return Err("no answer in time".into());
+        }
+        socket.set_read_timeout(Some(left))?;
+        let size = match socket.recv(&mut buffer) {
+            Ok(size) => size,
+            Err(error)
+                if [ErrorKind::WouldBlock, ErrorKind::Interrupted].contains(&error.kind()) =>
+            {
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
         if let Some(found) = answer(&buffer[..size], host, id) {
             return found;
         }
@@ -142,6 +157,26 @@ mod tests {
             said,
             "no server is known that could tell the address of `boot.example`"
         );
+    }
+
+    #[test]
+    fn wrong_answers_are_not_waited_for_without_end() {
+        let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = server.local_addr().unwrap();
+        let (patience, begun) = (Duration::from_millis(200), Instant::now());
+        let wrong = std::thread::spawn(move || {
+            let (_, client) = server.recv_from(&mut [0; 512]).unwrap();
+            while begun.elapsed() < 20 * patience {
+                if server.send_to(b"another", client).is_err() {
+                    break;
+                }
+                std::thread::sleep(patience / 10);
+            }
+        });
+        let said = ask("boot.example", address, 7, patience).unwrap_err();
+        assert_eq!(said.to_string(), "no answer in time");
+        assert!(begun.elapsed() < 10 * patience);
+        wrong.join().unwrap();
     }
 
     proptest! {

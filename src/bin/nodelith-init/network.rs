@@ -25,6 +25,11 @@ const CARD_PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_secs(2);
 const LONGEST: Duration = Duration::from_secs(16);
 
+/// How long a card that could not be switched on is left alone, and after how long a server
+/// is asked again whose address the kernel did not take (RFC 2131, section 3.1, has ten
+/// seconds at the least).
+const REST: Duration = Duration::from_secs(16);
+
 /// How often an offer is asked for before another is looked for.
 const REQUESTS: u32 = 4;
 
@@ -48,12 +53,13 @@ impl Network {
             asked,
             begun: Instant::now(),
             on: BTreeMap::new(),
+            refused: BTreeMap::new(),
             talks: BTreeMap::new(),
         };
         let begun = search.begun;
         loop {
             modules.answer();
-            search.switch_on()?;
+            search.switch_on(cards());
             if let Some(network) = search.look()? {
                 return Ok(network);
             }
@@ -92,6 +98,8 @@ struct Search<'a> {
     asked: &'a Asked,
     begun: Instant,
     on: BTreeMap<String, Card>,
+    /// Cards that could not be switched on, and when that was tried last.
+    refused: BTreeMap<String, Instant>,
     talks: BTreeMap<String, Talk>,
 }
 
@@ -108,16 +116,29 @@ struct Talk {
 }
 
 impl Search<'_> {
-    /// Switches on what is new.
-    fn switch_on(&mut self) -> Result<()> {
-        for card in cards() {
-            if !self.on.contains_key(&card.name) {
-                card.switch(true)?;
-                eprintln!("nodelith: network card `{}` ({})", card.name, said(&card));
-                self.on.insert(card.name.clone(), card);
+    /// Switches on what is new. A card that cannot be, because it lacks its firmware, is no
+    /// reason to do without the others.
+    fn switch_on(&mut self, cards: Vec<Card>) {
+        for card in cards {
+            let before = self.refused.get(&card.name);
+            let rests = before.is_some_and(|at| at.elapsed() < REST);
+            if self.on.contains_key(&card.name) || rests {
+                continue;
+            }
+            match card.switch(true) {
+                Ok(()) => {
+                    eprintln!("nodelith: network card `{}` ({})", card.name, said(&card));
+                    self.refused.remove(&card.name);
+                    self.on.insert(card.name.clone(), card);
+                }
+                Err(error) => {
+                    if before.is_none() {
+                        eprintln!("nodelith: switching on: {error}");
+                    }
+                    self.refused.insert(card.name, Instant::now());
+                }
             }
         }
-        Ok(())
     }
 
     /// The cards that may be used now: the one that was named; or that was booted from,
@@ -179,51 +200,60 @@ impl Search<'_> {
         let Some(talk) = self.talks.get_mut(&card.name) else {
             return Ok(None);
         };
-        let Some(lease) = talk.turn(seconds) else {
-            return Ok(None);
-        };
-        card.set(lease.address, lease.mask, lease.gateway)?;
+        let lease = talk.turn(seconds);
+        Ok(lease.and_then(|lease| self.granted(card, lease)))
+    }
+
+    /// Takes what a server granted; what the kernel does not take is asked for again.
+    fn granted(&mut self, card: &Card, lease: Lease) -> Option<Network> {
         let by = lease.server;
+        if let Err(error) = card.set(lease.address, lease.mask, lease.gateway) {
+            eprintln!("nodelith: taking {} by {by}: {error}", lease.address);
+            // A part of it may have been taken.
+            let none = Ipv4Addr::UNSPECIFIED;
+            let _ = card.set(none, none, None);
+            let talk = self.talks.get_mut(&card.name)?;
+            talk.exchange.again();
+            (talk.next, talk.pause, talk.requests) = (Instant::now() + REST, PAUSE, 0);
+            return None;
+        }
         eprintln!("nodelith: `{}` has {} by {by}", card.name, lease.address);
-        let Some(talk) = self.talks.remove(&card.name) else {
-            return Ok(None);
-        };
-        Ok(Some(Network {
+        let talk = self.talks.remove(&card.name)?;
+        Some(Network {
             names: [&self.asked.names[..], &lease.names].concat(),
             boot_file: lease.boot_file.clone(),
             on: std::mem::take(&mut self.on),
             card: card.clone(),
             lease: Some((talk.exchange, lease)),
-        }))
+        })
     }
 
     /// Why there is no network.
     fn failed(&self) -> String {
-        let list = |cards: Vec<&Card>| {
-            let names: Vec<_> = cards
-                .iter()
-                .map(|card| format!("`{}`", card.name))
-                .collect();
+        fn list<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
+            let names: Vec<_> = names.into_iter().map(|name| format!("`{name}`")).collect();
             names.join(", ")
-        };
-        let all: Vec<&Card> = self.on.values().collect();
-        let connected: Vec<&Card> = all
-            .iter()
-            .filter(|card| card.connected())
-            .copied()
-            .collect();
+        }
+        let all = list(self.on.keys());
+        let connected = self.on.values().filter(|card| card.connected());
+        let connected = list(connected.map(|card| &card.name));
         if all.is_empty() {
-            return "no network: there is no card that this initrd has a driver for".into();
+            return match self.refused.is_empty() {
+                true => "no network: there is no card that this initrd has a driver for".into(),
+                false => format!(
+                    "no network: there is no card but {}, which cannot be switched on",
+                    list(self.refused.keys())
+                ),
+            };
         }
         if connected.is_empty() {
-            return format!("no network: nothing is connected to {}", list(all));
+            return format!("no network: nothing is connected to {all}");
         }
         match self.usable().is_empty() {
             true => format!(
-                "no network: the card that was asked for is not there or not connected; there are {}",
-                list(all)
+                "no network: the card that was asked for is not there or not connected; there are {all}"
             ),
-            false => format!("no network: no DHCP server answers on {}", list(connected)),
+            false => format!("no network: no DHCP server gives an address on {connected}"),
         }
     }
 }
@@ -288,4 +318,82 @@ impl Talk {
 fn said(card: &Card) -> String {
     let parts = card.hardware.map(|byte| format!("{byte:02x}"));
     parts.join(":")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static ASKED: Asked = Asked {
+        url: String::new(),
+        digest: [0; 32],
+        setting: Setting::Dhcp(None),
+        card: None,
+        names: Vec::new(),
+    };
+
+    fn search() -> Search<'static> {
+        Search {
+            asked: &ASKED,
+            begun: Instant::now(),
+            on: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            talks: BTreeMap::new(),
+        }
+    }
+
+    /// A card that the kernel knows nothing of, so that it refuses all that is asked of it.
+    fn none(name: &str) -> Card {
+        Card {
+            name: name.into(),
+            hardware: [0x52, 0x54, 0, 0x12, 0x34, 0x56],
+        }
+    }
+
+    #[test]
+    fn cards_that_cannot_be_switched_on_do_not_end_the_search() {
+        let mut search = search();
+        search.switch_on(vec![none("none-1"), none("none-2")]);
+        assert!(search.on.is_empty());
+        let first = search.refused.clone();
+        assert_eq!(first.len(), 2);
+        assert_eq!(
+            search.failed(),
+            "no network: there is no card but `none-1`, `none-2`, which cannot be switched on"
+        );
+        // Not at each look.
+        search.switch_on(vec![none("none-1")]);
+        assert_eq!(search.refused, first);
+        let before = Instant::now().checked_sub(2 * REST).unwrap();
+        search.refused.insert("none-1".into(), before);
+        search.switch_on(vec![none("none-1")]);
+        assert!(search.refused["none-1"] >= first["none-1"]);
+    }
+
+    #[test]
+    fn a_lease_that_the_kernel_refuses_is_asked_for_again() {
+        let mut search = search();
+        let card = none("none-1");
+        let talk = Talk {
+            card: card.clone(),
+            socket: UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap(),
+            exchange: Exchange::new(card.hardware, 1, false),
+            next: Instant::now(),
+            pause: LONGEST,
+            requests: 3,
+        };
+        search.talks.insert(card.name.clone(), talk);
+        let lease = Lease {
+            address: Ipv4Addr::new(10, 0, 0, 5),
+            mask: Ipv4Addr::new(255, 255, 255, 0),
+            gateway: None,
+            names: Vec::new(),
+            server: Ipv4Addr::new(10, 0, 0, 1),
+            boot_file: None,
+        };
+        assert!(search.granted(&card, lease).is_none());
+        let talk = &search.talks[&card.name];
+        assert!(talk.next > Instant::now());
+        assert_eq!((talk.pause, talk.requests), (PAUSE, 0));
+    }
 }

@@ -157,6 +157,27 @@ fn what_is_not_the_root_is_refused() {
 }
 
 #[test]
+fn memory_is_looked_at_by_amount_where_nobody_says_how_much_comes() {
+    let url = || Url::read("http://10.0.0.1/root").unwrap();
+    let new = || Download::new(url(), &[], tempfile::tempfile().unwrap());
+    let mebibyte = vec![0; 1 << 20];
+    let mut download = new();
+    for _ in 0..40 {
+        download.take(&mebibyte).unwrap();
+    }
+    assert_eq!(download.looked, 2 * LOOK);
+    download.restart().unwrap();
+    assert_eq!(download.looked, 0);
+    // Else once, before it comes.
+    let mut download = new();
+    download.total = Some(1 << 30);
+    for _ in 0..20 {
+        download.take(&mebibyte).unwrap();
+    }
+    assert_eq!(download.looked, 0);
+}
+
+#[test]
 fn parts_as_servers_name_them() {
     assert_eq!(content_range("bytes 5-9/10"), Some((5, 10)));
     for text in [
