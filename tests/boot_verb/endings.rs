@@ -14,7 +14,7 @@ fn a_node_passes_and_the_proof_is_beside_the_layout() {
     let output = output(&mut scene.boot("good", &["image"]));
     let (table, messages) = said(&output);
     assert!(output.status.success(), "{table}{messages}");
-    assert!(table.contains("passed: 15 checks"), "{table}");
+    assert!(table.contains("passed: 16 checks"), "{table}");
     assert!(
         messages.contains("the proof is in `image.boot.json`"),
         "{messages}"
@@ -144,11 +144,11 @@ failed = [case.get('name') for case in suite.iter('testcase') if case.find('fail
 assert suites.get('failures') == suite.get('failures') == str(len(failed))
 print(suite.get('name'), suite.get('tests'), failed)";
     for (mode, status, wanted) in [
-        ("good", 0, "image, way kernel 15 []\n"),
+        ("good", 0, "image, way kernel 16 []\n"),
         (
             "unique",
             1,
-            "image, way kernel 15 ['nothing unique (first)']\n",
+            "image, way kernel 16 ['nothing unique (first)']\n",
         ),
     ] {
         let output = output(&mut scene.boot(mode, &["image", "--format", "junit"]));

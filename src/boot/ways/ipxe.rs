@@ -1,5 +1,7 @@
-//! The network card's own iPXE, from QEMU's ROM, over a network of QEMU's that has this
-//! machine alone in it: a server of ours gives it the export for networks.
+//! The network card's own iPXE, from QEMU's ROM, over QEMU's user network: a server of ours
+//! on this machine gives it the export for networks. No other machine reaches the guest, but
+//! the guest reaches what this machine's user does: `restrict=on` would cut off the server,
+//! too.
 //!
 //! The test's words come as those of one node, by its MAC address.
 
