@@ -64,9 +64,13 @@ impl Form {
 /// When something cannot be read or is damaged, a root is not one of ours or was changed, or a
 /// disk or a folder has none.
 pub fn of_path(path: &Path) -> Result<Option<Vec<FileRoot>>> {
-    if path.is_dir() {
-        return of_folder(path);
+    match path.is_dir() {
+        true => of_folder(path),
+        false => of_file(path),
     }
+}
+
+fn of_file(path: &Path) -> Result<Option<Vec<FileRoot>>> {
     if !path.is_file() {
         return Ok(None);
     }
@@ -96,14 +100,15 @@ fn partitions(disk: &impl FileExt) -> Option<Vec<Partition>> {
     gpt::read(disk).map(|table| table.into_values().collect())
 }
 
-/// The roots of an export's files, as far as those have one.
+/// The roots of an export's files, as far as those have one. What is no file is none of an
+/// export's, whatever its description says.
 fn of_folder(folder: &Path) -> Result<Option<Vec<FileRoot>>> {
     let Some(names) = described(folder) else {
         return Ok(None);
     };
     let mut roots = Vec::new();
     for name in names {
-        roots.extend(of_path(&folder.join(name))?.into_iter().flatten());
+        roots.extend(of_file(&folder.join(name))?.into_iter().flatten());
     }
     if roots.is_empty() {
         let message = format!(
@@ -124,12 +129,19 @@ fn of_partitions(
     form: Form,
     partitions: &[Partition],
 ) -> Result<Vec<FileRoot>> {
-    let mut roots = Vec::new();
-    for partition in partitions {
-        if !gpt::is_root(&partition.kind) || partition.name == EMPTY {
-            continue;
+    let is_root = |one: &&Partition| gpt::is_root(&one.kind) && one.name != EMPTY;
+    let named = |one: &Partition| format!("partition `{}` of `{}`", one.name, path.display());
+    let found: Vec<&Partition> = partitions.iter().filter(is_root).collect();
+    for (at, one) in found.iter().enumerate() {
+        // Else a small file would have as many large roots as its table has entries.
+        if let Some(other) = found[..at].iter().find(|other| overlap(one, other)) {
+            let message = format!("{} and `{}` overlap", named(one), other.name);
+            return Err(Error::new(Kind::Verify, message));
         }
-        let what = format!("partition `{}` of `{}`", partition.name, path.display());
+    }
+    let mut roots = Vec::new();
+    for partition in found {
+        let what = named(partition);
         let end = partition.start.checked_add(partition.size);
         if end.is_none_or(|end| end > size) {
             let message = format!("{what} reaches beyond the disk's end");
@@ -152,6 +164,11 @@ fn of_partitions(
         return Err(Error::new(Kind::Verify, message));
     }
     Ok(roots)
+}
+
+fn overlap(one: &Partition, other: &Partition) -> bool {
+    let end = |one: &Partition| one.start.saturating_add(one.size);
+    one.start < end(other) && other.start < end(one)
 }
 
 fn ours(found: Found, what: &str) -> Result<Hash> {
@@ -240,4 +257,41 @@ pub(super) fn content_size(tree: &Tree) -> u64 {
         _ => 0,
     });
     sizes.fold(0, u64::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roots_that_overlap() {
+        let disk = tempfile::tempfile().unwrap();
+        disk.set_len(4 << 20).unwrap();
+        let root = |name: &str, start: u64| Partition {
+            kind: gpt::root_types("amd64").unwrap().0,
+            uuid: [0; 16],
+            name: name.into(),
+            flags: 0,
+            start: start << 20,
+            size: 1 << 20,
+        };
+        let said = |partitions: &[Partition]| {
+            let path = Path::new("disk");
+            let roots = of_partitions(&disk, 4 << 20, path, Form::Disk, partitions);
+            roots.unwrap_err().message()
+        };
+        let one = root("one", 1);
+        assert_eq!(
+            said(&[one.clone(), root("far", 3), root("two", 1)]),
+            "partition `two` of `disk` and `one` overlap"
+        );
+        let mut inside = root("two", 1);
+        inside.start += 4096;
+        assert!(said(&[one.clone(), inside]).ends_with("overlap"));
+        // A slot that is empty counts for nothing, and neighbours do not overlap.
+        for other in [root(EMPTY, 1), root("next", 2)] {
+            let said = said(&[one.clone(), other]);
+            assert!(said.starts_with("partition `one` of `disk` was changed"));
+        }
+    }
 }

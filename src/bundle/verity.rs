@@ -65,6 +65,18 @@ pub fn leaf(block: &[u8]) -> Hash {
     hash.finalize().into()
 }
 
+/// The root hash over the hashes of all blocks of an image, at least one: that of a
+/// [`HashTree`], which is not kept.
+#[must_use]
+pub fn root(leaves: &[Hash]) -> Hash {
+    match leaves {
+        [] => Hash::default(),
+        [one] => *one,
+        // The last block of hashes counts as filled up, as it is in the tree.
+        many => root(&self::leaves(many.as_flattened())),
+    }
+}
+
 impl HashTree {
     /// The tree over the hashes of all blocks of an image, at least one.
     #[must_use]
@@ -111,5 +123,20 @@ impl HashTree {
         put(80, &(SALT.len() as u16).to_le_bytes());
         put(88, SALT);
         bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_root_hash_is_that_of_its_tree() {
+        for blocks in [0, 1, 2, 127, 128, 129, 128 * 128 + 1] {
+            let leaves: Vec<Hash> = (0..blocks as u32)
+                .map(|number| leaf(&number.to_le_bytes()))
+                .collect();
+            assert_eq!(root(&leaves), HashTree::new(&leaves).root(), "{blocks}");
+        }
     }
 }

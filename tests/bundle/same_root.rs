@@ -7,6 +7,7 @@ use std::process::Command;
 
 use insta::assert_snapshot;
 use nodelith::bundle::disk::gpt;
+use nodelith::bundle::root::LARGEST;
 use nodelith::layer::Compression;
 
 use crate::common::{json, nodelith, output, refused, run};
@@ -173,4 +174,40 @@ fn a_changed_root_image_is_none() {
     fs::remove_file(&image).unwrap();
     run(Command::new("mkfs.erofs").arg(&image).arg(&root));
     refuse(4);
+}
+
+/// A superblock is believed up to a size, since what it says of its size is paid in memory.
+#[test]
+fn a_root_that_is_said_to_be_huge() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("huge");
+    let mut superblock = vec![0; 1024];
+    superblock[..4].copy_from_slice(&0xe0f5_e1e2_u32.to_le_bytes());
+    superblock[12] = 12;
+    let size = LARGEST + (1 << 30);
+    let blocks = size / 4096;
+    superblock[36..40].copy_from_slice(&u32::try_from(blocks).unwrap().to_le_bytes());
+    let file = fs::File::create(&path).unwrap();
+    file.write_all_at(&superblock, 1024).unwrap();
+    file.set_len(size).unwrap();
+    let mut command = same_root(&[Path::new("huge")]);
+    let said = refused(command.current_dir(folder.path()), 4);
+    assert_snapshot!(said, @"error: `huge` has a root of 65.00 GiB by its superblock: more than 64.00 GiB");
+}
+
+/// A description may name what leads back to its own folder.
+#[test]
+fn links_in_a_folder_are_not_followed_into_folders() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    fs::create_dir(&out).unwrap();
+    std::os::unix::fs::symlink(".", out.join("again")).unwrap();
+    let text = r#"{"schema": "nodelith.export", "files": [{"name": "again"}]}"#;
+    fs::write(out.join("export.json"), text).unwrap();
+    let mut command = same_root(&[Path::new("out")]);
+    let said = refused(command.current_dir(folder.path()), 2);
+    assert_snapshot!(said, @r"
+    error: the export in `out` has no root to compare
+    hint: `erofs`, `pxe`, `disk`, `qcow2` and `vhd` have one
+    ");
 }
