@@ -125,18 +125,3 @@ impl HashTree {
         bytes
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_root_hash_is_that_of_its_tree() {
-        for blocks in [0, 1, 2, 127, 128, 129, 128 * 128 + 1] {
-            let leaves: Vec<Hash> = (0..blocks as u32)
-                .map(|number| leaf(&number.to_le_bytes()))
-                .collect();
-            assert_eq!(root(&leaves), HashTree::new(&leaves).root(), "{blocks}");
-        }
-    }
-}

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::Command;
 
 use insta::assert_snapshot;
-use nodelith::bundle::disk::gpt;
+use nodelith::bundle::disk::content::Content;
+use nodelith::bundle::disk::gpt::{self, EMPTY, Partition};
 use nodelith::bundle::root::LARGEST;
 use nodelith::layer::Compression;
 
@@ -210,4 +211,38 @@ fn links_in_a_folder_are_not_followed_into_folders() {
     error: the export in `out` has no root to compare
     hint: `erofs`, `pxe`, `disk`, `qcow2` and `vhd` have one
     ");
+}
+
+/// Else a small file would have as many large roots as its table has entries.
+#[test]
+fn roots_that_overlap() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = |name: &str, start: u64| Partition {
+        kind: gpt::root_types("amd64").unwrap().0,
+        uuid: [0; 16],
+        name: name.into(),
+        flags: 0,
+        start: start << 20,
+        size: 1 << 20,
+    };
+    let said = |partitions: &[Partition]| {
+        let size = 4 << 20;
+        let disk = Content::new(size, gpt::pieces(size, &[7; 16], partitions));
+        let mut bytes = vec![0; size as usize];
+        disk.read(0, &mut bytes).unwrap();
+        fs::write(folder.path().join("disk"), bytes).unwrap();
+        let mut command = same_root(&[Path::new("disk")]);
+        refused(command.current_dir(folder.path()), 4)
+    };
+    let one = root("one", 1);
+    let same = [one.clone(), root("far", 2), root("two", 1)];
+    assert_snapshot!(said(&same), @"error: partition `two` of `disk` and `one` overlap");
+    let mut inside = root("two", 1);
+    inside.start += 4096;
+    assert!(said(&[one.clone(), inside]).contains("overlap"));
+    // A slot that is empty counts for nothing, and neighbours do not overlap.
+    for other in [root(EMPTY, 1), root("next", 2)] {
+        let said = said(&[one.clone(), other]);
+        assert!(said.starts_with("error: partition `one` of `disk` was changed"));
+    }
 }
