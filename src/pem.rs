@@ -1,5 +1,6 @@
 //! PEM (RFC 7468): certificates and keys as text.
 
+use base64::decoded_len_estimate;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use zeroize::Zeroizing;
 
@@ -25,12 +26,14 @@ pub(crate) fn sections(text: &str) -> Result<Vec<(&str, &str)>, String> {
 
 /// Bytes of a text in Base64 (RFC 4648, section 4), white space left out.
 pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
-    let text: Zeroizing<Vec<u8>> = text
-        .bytes()
-        .filter(|byte| !byte.is_ascii_whitespace())
-        .collect::<Vec<u8>>()
-        .into();
-    BASE64_STANDARD.decode(&*text).ok()
+    let bytes = text.bytes().filter(|byte| !byte.is_ascii_whitespace());
+    // A vector that grows leaves copies behind, of what may be a key.
+    let mut letters = Zeroizing::new(Vec::with_capacity(text.len()));
+    letters.extend(bytes);
+    let mut decoded = Zeroizing::new(vec![0; decoded_len_estimate(letters.len())]);
+    let length = BASE64_STANDARD.decode_slice(&*letters, &mut decoded).ok()?;
+    decoded.truncate(length);
+    Some(std::mem::take(&mut *decoded))
 }
 
 #[cfg(test)]

@@ -23,6 +23,9 @@ const OS_RELEASE: &str = "usr/lib/os-release";
 const COMMAND_LINE: &str = "usr/lib/kernel/cmdline";
 const EFI: &str = "usr/lib/systemd/boot/efi";
 
+/// What an image says of itself, which so is no other's.
+const OWN: [&str; 2] = [OS_RELEASE, COMMAND_LINE];
+
 /// What a machine needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parts {
@@ -129,10 +132,11 @@ impl Parts {
             paths.extend([&**stub, &**loader]);
         }
         source.must(&lists[0], "kmod, whose depmod makes it")?;
+        let elsewhere = |path: &str| source.has(path) && !own.has(path);
+        let from_second = paths.iter().filter(|path| elsewhere(path));
+        let mut taken: Vec<String> = from_second.map(|path| format!("/{path}")).collect();
+        paths.extend(OWN);
         let mut found = source.read(&paths)?;
-        found.extend(own.read(&[OS_RELEASE, COMMAND_LINE])?);
-        let mut taken: Vec<String> = paths.iter().map(|path| format!("/{path}")).collect();
-        taken.retain(|path| source.has(&path[1..]) && !own.has(&path[1..]));
         let mut take = |path: &str| found.remove(path).unwrap_or_default();
         let texts = lists.each_ref().map(|path| text(&take(path)));
         let texts = Texts {
@@ -148,6 +152,9 @@ impl Parts {
         // With a network there are all that there are without, and more.
         let files = &with_network.as_ref().unwrap_or(&chosen).files;
         let modules = source.modules(&folder, files)?;
+        let places = files.values().map(|file| format!("{folder}/{file}"));
+        let from_second = places.filter(|path| elsewhere(path));
+        taken.extend(from_second.map(|path| format!("/{path}")));
         let make = |chosen| initrd::make(&init, chosen, &modules, &about);
         let words = text(&take(COMMAND_LINE));
         let words = [words.trim(), wanted.command_line.unwrap_or_default().trim()];
@@ -407,14 +414,17 @@ impl<'a> Source<'a> {
             .collect()
     }
 
-    /// Reads those of the files that are there.
+    /// Reads those of the files that are there, all in one pass over the layers that have
+    /// them.
     fn read(&self, paths: &[&str]) -> Result<BTreeMap<String, Vec<u8>>> {
         let mut names: BTreeMap<TreePath, Vec<&str>> = BTreeMap::new();
         let mut files = BTreeMap::new();
         let mut elsewhere = Vec::new();
         for &path in paths {
             let Some((file, entry)) = self.outline.tree.file(&TreePath::from(path)) else {
-                elsewhere.push(path);
+                if !OWN.contains(&path) {
+                    elsewhere.push(path);
+                }
                 continue;
             };
             if !matches!(entry.node, Node::File { size, .. } if size <= LARGEST) {

@@ -19,10 +19,15 @@ use super::erofs::{BLOCK, Plan};
 use super::output::Target;
 use super::verity::{self, Hash, HashTree};
 use crate::error::{Error, Kind, Result};
+use crate::report::human_bytes;
 use crate::tree::TreePath;
 
 /// Blocks are read back and hashed this many bytes at a time.
 const PIECE: usize = 256 * verity::BLOCK;
+
+/// The largest root image that is read, in bytes: what its superblock says may be a
+/// stranger's, and the hashes over it are kept in memory, 512 MiB for this.
+pub const LARGEST: u64 = 64 << 30;
 
 /// An image that is whole.
 pub struct RootImage {
@@ -138,7 +143,7 @@ impl Sink for RootWriter<'_> {
 fn content_hash(block: &mut [u8], leaves: &mut [Hash]) -> Hash {
     superblock::set_uuid(block, &Uuid::default());
     leaves[0] = verity::leaf(block);
-    HashTree::new(leaves).root()
+    verity::root(leaves)
 }
 
 /// A UUID made of 16 bytes: version 8, "custom" (RFC 9562, section 5.8).
@@ -156,7 +161,7 @@ pub(super) fn uuid(bytes: &[u8]) -> Uuid {
 /// they are called.
 ///
 /// # Errors
-/// When it cannot be read or is shorter than its superblock says.
+/// When it cannot be read, is shorter than its superblock says, or larger than [`LARGEST`].
 pub fn read_root_hash(
     source: &(dyn FileExt + Sync),
     length: u64,
@@ -186,18 +191,20 @@ pub fn read_root_hash(
         let message = format!("`{name}` is cut off: it has {length} of {size} bytes");
         return Err(Error::new(Kind::Verify, message));
     }
-    let pieces = size.div_ceil(PIECE as u64);
-    let leaves: Vec<Vec<Hash>> = (0..pieces)
-        .into_par_iter()
-        .map(|number| {
-            let at = number * PIECE as u64;
-            let mut bytes = vec![0; (size - at).min(PIECE as u64) as usize];
-            get(at, &mut bytes)?;
-            Ok(verity::leaves(&bytes))
-        })
-        .collect::<Result<_>>()?;
-    let mut leaves = leaves.concat();
-    let root = HashTree::new(&leaves).root();
+    if size > LARGEST {
+        let (name, size, most) = (name.display(), human_bytes(size), human_bytes(LARGEST));
+        let message = format!("`{name}` has a root of {size} by its superblock: more than {most}");
+        return Err(Error::new(Kind::Verify, message));
+    }
+    let mut leaves: Vec<Hash> = vec![[0; 32]; (size / BLOCK) as usize];
+    let pieces = leaves.par_chunks_mut(PIECE / verity::BLOCK).enumerate();
+    pieces.try_for_each(|(number, hashes)| -> Result<()> {
+        let mut bytes = vec![0; hashes.len() * verity::BLOCK];
+        get(number as u64 * PIECE as u64, &mut bytes)?;
+        hashes.copy_from_slice(&verity::leaves(&bytes));
+        Ok(())
+    })?;
+    let root = verity::root(&leaves);
     let content = content_hash(&mut block, &mut leaves);
     Ok(Some(if uuid(&content[..16]) == found {
         Found::Root(root)

@@ -64,9 +64,13 @@ impl Form {
 /// When something cannot be read or is damaged, a root is not one of ours or was changed, or a
 /// disk or a folder has none.
 pub fn of_path(path: &Path) -> Result<Option<Vec<FileRoot>>> {
-    if path.is_dir() {
-        return of_folder(path);
+    match path.is_dir() {
+        true => of_folder(path),
+        false => of_file(path),
     }
+}
+
+fn of_file(path: &Path) -> Result<Option<Vec<FileRoot>>> {
     if !path.is_file() {
         return Ok(None);
     }
@@ -96,14 +100,15 @@ fn partitions(disk: &impl FileExt) -> Option<Vec<Partition>> {
     gpt::read(disk).map(|table| table.into_values().collect())
 }
 
-/// The roots of an export's files, as far as those have one.
+/// The roots of an export's files, as far as those have one. What is no file is none of an
+/// export's, whatever its description says.
 fn of_folder(folder: &Path) -> Result<Option<Vec<FileRoot>>> {
     let Some(names) = described(folder) else {
         return Ok(None);
     };
     let mut roots = Vec::new();
     for name in names {
-        roots.extend(of_path(&folder.join(name))?.into_iter().flatten());
+        roots.extend(of_file(&folder.join(name))?.into_iter().flatten());
     }
     if roots.is_empty() {
         let message = format!(
@@ -124,12 +129,19 @@ fn of_partitions(
     form: Form,
     partitions: &[Partition],
 ) -> Result<Vec<FileRoot>> {
-    let mut roots = Vec::new();
-    for partition in partitions {
-        if !gpt::is_root(&partition.kind) || partition.name == EMPTY {
-            continue;
+    let is_root = |one: &&Partition| gpt::is_root(&one.kind) && one.name != EMPTY;
+    let named = |one: &Partition| format!("partition `{}` of `{}`", one.name, path.display());
+    let found: Vec<&Partition> = partitions.iter().filter(is_root).collect();
+    for (at, one) in found.iter().enumerate() {
+        // Else a small file would have as many large roots as its table has entries.
+        if let Some(other) = found[..at].iter().find(|other| overlap(one, other)) {
+            let message = format!("{} and `{}` overlap", named(one), other.name);
+            return Err(Error::new(Kind::Verify, message));
         }
-        let what = format!("partition `{}` of `{}`", partition.name, path.display());
+    }
+    let mut roots = Vec::new();
+    for partition in found {
+        let what = named(partition);
         let end = partition.start.checked_add(partition.size);
         if end.is_none_or(|end| end > size) {
             let message = format!("{what} reaches beyond the disk's end");
@@ -152,6 +164,11 @@ fn of_partitions(
         return Err(Error::new(Kind::Verify, message));
     }
     Ok(roots)
+}
+
+fn overlap(one: &Partition, other: &Partition) -> bool {
+    let end = |one: &Partition| one.start.saturating_add(one.size);
+    one.start < end(other) && other.start < end(one)
 }
 
 fn ours(found: Found, what: &str) -> Result<Hash> {

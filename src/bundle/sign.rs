@@ -75,6 +75,7 @@ impl Signing {
     }
 }
 
+/// What is said of a command does not repeat it: there may be a PIN in it.
 fn by_command(text: &str, bytes: &[u8]) -> Result<Vec<u8>> {
     let folder = tempfile::tempdir().io("making a folder in", std::env::temp_dir())?;
     let (from, to) = (
@@ -84,18 +85,21 @@ fn by_command(text: &str, bytes: &[u8]) -> Result<Vec<u8>> {
     fs::write(&from, bytes).io("writing", &from)?;
     let mut command = Command::new("sh");
     command.args(["-c", text, "sign"]).arg(&from).arg(&to);
-    let output = command.stdin(Stdio::null()).output().io("running", text)?;
+    let output = command.stdin(Stdio::null()).output().io("running", "sh")?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         let last = said.lines().rfind(|line| !line.trim().is_empty());
-        let message = format!("`{text}` failed: {}", last.unwrap_or("it says nothing"));
+        let message = format!(
+            "`--sign-command` failed: {}",
+            last.unwrap_or("it says nothing")
+        );
         return Err(Error::new(Kind::Usage, message));
     }
     let signed = fs::read(&to).unwrap_or_default();
     if !signed.starts_with(b"MZ") || signed.len() <= bytes.len() {
-        let message = format!("`{text}` has written no signed file");
+        let message = "the `--sign-command` has written no signed file";
         return Err(Error::new(Kind::Usage, message)
-            .hint("a `--sign-command` takes the file `$1` and writes the signed one to `$2`"));
+            .hint("it takes the file `$1` and writes the signed one to `$2`"));
     }
     Ok(signed)
 }

@@ -70,13 +70,15 @@ pub fn make(tree: &Tree, from: &Path, to: &Path, threads: usize, version: Versio
     command.arg("-").arg(to);
     command.args(["-tar", "-noappend", "-no-progress", "-quiet"]);
     command.args(["-comp", "zstd", "-processors", &threads.to_string()]);
+    let mut other = false;
     // What a tar says of the root itself, it does not take.
     if let Some(root) = tree.entries.get(&TreePath::default()) {
         command.args(["-root-mode", &format!("{:o}", root.mode)]);
         command.args(["-root-uid", &root.uid.to_string()]);
         command.args(["-root-gid", &root.gid.to_string()]);
         // Until 4.6 that is not looked at with a tar.
-        if version < (4, 6) && (root.uid, root.gid) != (getuid().as_raw(), getgid().as_raw()) {
+        other = version < (4, 6) && (root.uid, root.gid) != (getuid().as_raw(), getgid().as_raw());
+        if other {
             run_as(&mut command, root.uid, root.gid);
         }
     }
@@ -91,6 +93,9 @@ pub fn make(tree: &Tree, from: &Path, to: &Path, threads: usize, version: Versio
         .stderr(Stdio::piped())
         .output()
         .map_err(|error| {
+            if !other {
+                return Error::io("running", PROGRAM, error);
+            }
             let message = format!("running `{PROGRAM}` as the owner of the root: {error}");
             Error::new(Kind::Usage, message).hint(
                 "this takes squashfs-tools 4.6, or user namespaces, or to be that user; or take `erofs`",

@@ -65,6 +65,18 @@ pub fn leaf(block: &[u8]) -> Hash {
     hash.finalize().into()
 }
 
+/// The root hash over the hashes of all blocks of an image, at least one: that of a
+/// [`HashTree`], which is not kept.
+#[must_use]
+pub fn root(leaves: &[Hash]) -> Hash {
+    match leaves {
+        [] => Hash::default(),
+        [one] => *one,
+        // The last block of hashes counts as filled up, as it is in the tree.
+        many => root(&self::leaves(many.as_flattened())),
+    }
+}
+
 impl HashTree {
     /// The tree over the hashes of all blocks of an image, at least one.
     #[must_use]

@@ -159,6 +159,15 @@ fn no_mksquashfs() {
     let mut command = scene.export("image", "squashfs", "out");
     let said = scene.fails(7, command.env("PATH", scene.path("bin")));
     assert_snapshot!(said, @"error: `mksquashfs` failed: FATAL ERROR: no");
+    // One that is gone when it is needed: nothing about users, for none is to be another.
+    let gone = format!(
+        "#!/bin/sh\n/bin/rm '{}'; echo mksquashfs version 4.6\n",
+        old.display()
+    );
+    fs::write(&old, gone).unwrap();
+    let mut command = scene.export("image", "squashfs", "out");
+    let said = scene.fails(7, command.env("PATH", scene.path("bin")));
+    assert_snapshot!(said, @"error: running `mksquashfs`: No such file or directory");
 }
 
 #[test]

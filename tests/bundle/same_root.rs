@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::Command;
 
 use insta::assert_snapshot;
-use nodelith::bundle::disk::gpt;
+use nodelith::bundle::disk::content::Content;
+use nodelith::bundle::disk::gpt::{self, EMPTY, Partition};
+use nodelith::bundle::root::LARGEST;
 use nodelith::layer::Compression;
 
 use crate::common::{json, nodelith, output, refused, run};
@@ -173,4 +175,74 @@ fn a_changed_root_image_is_none() {
     fs::remove_file(&image).unwrap();
     run(Command::new("mkfs.erofs").arg(&image).arg(&root));
     refuse(4);
+}
+
+/// A superblock is believed up to a size, since what it says of its size is paid in memory.
+#[test]
+fn a_root_that_is_said_to_be_huge() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("huge");
+    let mut superblock = vec![0; 1024];
+    superblock[..4].copy_from_slice(&0xe0f5_e1e2_u32.to_le_bytes());
+    superblock[12] = 12;
+    let size = LARGEST + (1 << 30);
+    let blocks = size / 4096;
+    superblock[36..40].copy_from_slice(&u32::try_from(blocks).unwrap().to_le_bytes());
+    let file = fs::File::create(&path).unwrap();
+    file.write_all_at(&superblock, 1024).unwrap();
+    file.set_len(size).unwrap();
+    let mut command = same_root(&[Path::new("huge")]);
+    let said = refused(command.current_dir(folder.path()), 4);
+    assert_snapshot!(said, @"error: `huge` has a root of 65.00 GiB by its superblock: more than 64.00 GiB");
+}
+
+/// A description may name what leads back to its own folder.
+#[test]
+fn links_in_a_folder_are_not_followed_into_folders() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    fs::create_dir(&out).unwrap();
+    std::os::unix::fs::symlink(".", out.join("again")).unwrap();
+    let text = r#"{"schema": "nodelith.export", "files": [{"name": "again"}]}"#;
+    fs::write(out.join("export.json"), text).unwrap();
+    let mut command = same_root(&[Path::new("out")]);
+    let said = refused(command.current_dir(folder.path()), 2);
+    assert_snapshot!(said, @r"
+    error: the export in `out` has no root to compare
+    hint: `erofs`, `pxe`, `disk`, `qcow2` and `vhd` have one
+    ");
+}
+
+/// Else a small file would have as many large roots as its table has entries.
+#[test]
+fn roots_that_overlap() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = |name: &str, start: u64| Partition {
+        kind: gpt::root_types("amd64").unwrap().0,
+        uuid: [0; 16],
+        name: name.into(),
+        flags: 0,
+        start: start << 20,
+        size: 1 << 20,
+    };
+    let said = |partitions: &[Partition]| {
+        let size = 4 << 20;
+        let disk = Content::new(size, gpt::pieces(size, &[7; 16], partitions));
+        let mut bytes = vec![0; size as usize];
+        disk.read(0, &mut bytes).unwrap();
+        fs::write(folder.path().join("disk"), bytes).unwrap();
+        let mut command = same_root(&[Path::new("disk")]);
+        refused(command.current_dir(folder.path()), 4)
+    };
+    let one = root("one", 1);
+    let same = [one.clone(), root("far", 2), root("two", 1)];
+    assert_snapshot!(said(&same), @"error: partition `two` of `disk` and `one` overlap");
+    let mut inside = root("two", 1);
+    inside.start += 4096;
+    assert!(said(&[one.clone(), inside]).contains("overlap"));
+    // A slot that is empty counts for nothing, and neighbours do not overlap.
+    for other in [root(EMPTY, 1), root("next", 2)] {
+        let said = said(&[one.clone(), other]);
+        assert!(said.starts_with("error: partition `one` of `disk` was changed"));
+    }
 }

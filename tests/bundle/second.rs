@@ -7,11 +7,13 @@ use std::process::Command;
 
 use insta::assert_snapshot;
 use nodelith::layer::Compression;
-use nodelith::tree::Tree;
+use nodelith::tree::{Tree, TreePath};
+use rustix::fs::inotify;
 use serde_json::Value;
 
 use crate::common::{refused, run};
-use crate::images::{export, ours};
+use crate::images::{export, largest_blob, ours};
+use crate::pxe::connected;
 use crate::uki::{LOADER, RELEASE, STUB, bootable, section, without};
 
 /// Two images of the bootable tree, each changed: `image` and `second`.
@@ -86,6 +88,47 @@ fn modules_of_the_initrd_too() {
     run(&mut exported(folder.path(), "out"));
     let paths = taken(folder.path(), "out");
     assert_eq!(paths.as_array().unwrap().len(), 3, "{paths}");
+
+    // The modules themselves; what the first says of itself, or does not, stays its own.
+    let erofs = format!("usr/lib/modules/{RELEASE}/kernel/erofs.ko");
+    let lacks = |tree: &mut Tree| {
+        tree.entries.remove(&TreePath::from(&*erofs)).unwrap();
+        without("usr/lib/kernel/cmdline")(tree);
+    };
+    let folder = scene(&lacks, &|_| {});
+    run(&mut exported(folder.path(), "out"));
+    let expected = serde_json::json!([format!("/{erofs}")]);
+    assert_eq!(taken(folder.path(), "out"), expected);
+    let words = section(&folder.path().join("out/node.efi"), ".cmdline");
+    assert!(words.starts_with(b"roothash="));
+}
+
+/// How often an export opens the only layer of an image.
+fn readings(image: &Path, export: &mut Command) -> usize {
+    let blob = largest_blob(image);
+    let queue = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
+    // Events that are the same are one, unless there is another between them.
+    let events = inotify::WatchFlags::OPEN | inotify::WatchFlags::CLOSE;
+    inotify::add_watch(&queue, &blob, events).unwrap();
+    run(export);
+    let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
+    let mut reader = inotify::Reader::new(&queue, &mut buffer);
+    let events = std::iter::from_fn(|| Some(reader.next().ok()?.events()));
+    events
+        .filter(|events| events.contains(inotify::ReadFlags::OPEN))
+        .count()
+}
+
+/// For the tree, the kernel and what is beside it, the modules, and all contents.
+#[test]
+fn layers_are_read_four_times_at_most() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tree = bootable(folder.path());
+    connected(&mut tree);
+    let image = ours(folder.path(), &tree, Compression::ZSTD, 1);
+    let out = folder.path().join("out");
+    assert_eq!(readings(&image, &mut export(&image, "erofs,tar", &out)), 2);
+    assert_eq!(readings(&image, &mut export(&image, "uki,pxe", &out)), 4);
 }
 
 #[test]

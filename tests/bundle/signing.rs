@@ -9,8 +9,9 @@ use insta::assert_snapshot;
 use nodelith::tree::{Tree, TreePath};
 
 use crate::common::{json, output, refused, run, skip};
+use crate::pxe::connected;
 use crate::sample;
-use crate::uki::{LOADER, Scene, program};
+use crate::uki::{LOADER, STUB, Scene, program, without};
 
 /// Runs openssl in the folder, by words.
 fn openssl(folder: &Path, words: &str) {
@@ -177,6 +178,36 @@ fn with_a_chain() {
     }
 }
 
+/// What has no stub has nothing to sign: that is said, and not that it was signed.
+#[test]
+fn what_boots_over_a_network_may_have_nothing_to_sign() {
+    let scene = Scene::of(connected);
+    pair(scene.0.path(), "db");
+    let said = json(scene.export("pxe", "out").args(SIGN));
+    assert_eq!(said["boot"]["signed"], true);
+    assert!(verify(
+        &scene.path("db.crt"),
+        &scene.path("out/node-http.efi")
+    ));
+    let scene = Scene::of(|tree| {
+        connected(tree);
+        without(STUB)(tree);
+    });
+    pair(scene.0.path(), "db");
+    let done = output(scene.export("pxe", "out").args(SIGN));
+    assert!(done.status.success());
+    let said = String::from_utf8_lossy(&done.stderr);
+    let said: Vec<_> = said
+        .lines()
+        .filter(|line| line.starts_with("warning"))
+        .collect();
+    assert_snapshot!(said.join("\n"), @"warning: nothing is signed: the image has nothing that firmware starts (in Debian from systemd-boot-efi)");
+    assert!(!scene.path("out/node-http.efi").exists());
+    let about = fs::read(scene.path("out/export.json")).unwrap();
+    let about: serde_json::Value = serde_json::from_slice(&about).unwrap();
+    assert_eq!(about["boot"]["signed"], false);
+}
+
 #[test]
 fn with_a_command() {
     let scene = Scene::of(|_| {});
@@ -188,10 +219,10 @@ fn with_a_command() {
         let mut export = scene.export("uki", "none");
         refused(export.arg("--quiet").args(["--sign-command", command]), 2)
     };
-    assert_snapshot!(refuse("echo no key >&2; exit 1"), @"error: `echo no key >&2; exit 1` failed: no key");
+    assert_snapshot!(refuse("echo no key >&2; exit 1"), @"error: `--sign-command` failed: no key");
     assert_snapshot!(refuse("true"), @r"
-    error: `true` has written no signed file
-    hint: a `--sign-command` takes the file `$1` and writes the signed one to `$2`
+    error: the `--sign-command` has written no signed file
+    hint: it takes the file `$1` and writes the signed one to `$2`
     ");
     assert!(!scene.path("none/node.efi").exists());
 }

@@ -1,6 +1,6 @@
 //! `export --to sysupdate`: the files of an update, and what keeps an image from being
 //! updated. Judges: `sha256sum`, `gzip`, mtools. That systemd-sysupdate takes them, and that
-//! a node falls back, is shown by `tests/boot.rs`.
+//! a node falls back, is shown by `tests/update`.
 
 use std::collections::BTreeSet;
 use std::fs;

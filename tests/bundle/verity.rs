@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use nodelith::bundle::export::hex;
-use nodelith::bundle::verity::{HashTree, leaves};
+use nodelith::bundle::verity::{HashTree, leaves, root};
 
 use crate::common::{output, run};
 use crate::sample;
@@ -13,7 +13,9 @@ use crate::sample;
 /// Data of this many blocks and hashes over them, as files; and the root hash.
 fn made(folder: &Path, blocks: usize) -> String {
     let data = sample::noise(blocks * 4096);
-    let hashes = HashTree::new(&leaves(&data));
+    let leaves = leaves(&data);
+    let hashes = HashTree::new(&leaves);
+    assert_eq!(root(&leaves), hashes.root());
     fs::write(folder.join("data"), data).unwrap();
     let pieces: Vec<_> = hashes.file(&[7; 16]).collect();
     fs::write(folder.join("hashes"), pieces.concat()).unwrap();

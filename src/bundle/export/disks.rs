@@ -71,6 +71,11 @@ impl<'a> Machine<'a> {
         let disk = options.formats.iter().any(|format| format.is_disk());
         let update = options.formats.contains(&Format::Sysupdate);
         sysupdate::check(&parts, disk, update, report)?;
+        if signing.is_some() && parts.efi.is_none() {
+            report.warning(
+                "nothing is signed: the image has nothing that firmware starts (in Debian from systemd-boot-efi)",
+            );
+        }
         Ok(Self {
             parts,
             architecture,
@@ -193,7 +198,7 @@ impl<'a> Machine<'a> {
         json!({
             "kernel": self.parts.release,
             "command-line": words.as_ref().map(|words| words.trim()),
-            "signed": self.signing.is_some(),
+            "signed": self.signing.is_some() && self.parts.efi.is_some(),
             "from": self.options.initrd_from.map(|image| {
                 json!({"image": image.manifest.digest, "paths": self.parts.taken})
             }),
