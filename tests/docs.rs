@@ -398,7 +398,9 @@ fn json_is_described() {
     sources.push("src/check/output.rs".into());
     sources.push("src/import/report.rs".into());
     sources.extend(files("src/report", ".rs"));
-    sources.extend(files("examples/bench", ".rs"));
+    // What the cluster says in `fleet.rs` is no document of ours.
+    let bench = files("examples/bench", ".rs").into_iter();
+    sources.extend(bench.filter(|path| !path.ends_with("fleet.rs")));
     sources.push("src/boot/report.rs".into());
     sources.extend(files("src/boot/report", ".rs"));
     let mut fields = BTreeSet::new();
@@ -444,6 +446,8 @@ fn json_is_described() {
         "zstd",
         "umoci",
         "mkfs-erofs",
+        "mksquashfs",
+        "qemu-img",
         "veritysetup",
         "entries",
         "compressed",

@@ -35,8 +35,6 @@ folders! {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may panic")]
-
     use std::collections::BTreeSet;
     use std::fs;
     use std::path::Path;

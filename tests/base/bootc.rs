@@ -180,7 +180,8 @@ fn what_it_no_longer_has_is_found() {
         ),
         &bootc(),
     );
-    scene.write("tool", "a program");
+    // A small file would be made by a line.
+    scene.write("tool", "a program".repeat(10_000));
     // The build refuses it, too.
     let said = scene.failing(
         1,

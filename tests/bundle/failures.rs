@@ -70,7 +70,7 @@ fn no_such_image_or_format() {
     let said = scene.fails(2, &mut scene.export("image", "erofs,ext4", "out"));
     assert_snapshot!(said, @r"
     error: invalid value 'ext4' for '--to <FORMAT>'
-      [possible values: tar, erofs, verity, squashfs, uki, disk, qcow2, vhd, gce, sysupdate]
+      [possible values: tar, erofs, verity, squashfs, uki, pxe, disk, qcow2, vhd, gce, sysupdate]
 
     For more information, try '--help'.
     ");

@@ -16,7 +16,7 @@ use crate::sample;
 use crate::uki::{RELEASE, STUB, Scene, section, without};
 
 /// What a kernel has that boots over a network: a card's driver, which needs another one.
-fn connected(tree: &mut Tree) {
+pub fn connected(tree: &mut Tree) {
     let modules = format!("usr/lib/modules/{RELEASE}");
     let mut add = |name: &str, bytes: &[u8]| {
         let entry = sample::entry(sample::inline(bytes.to_vec()), 0o644, "kernel");

@@ -16,6 +16,7 @@ use serde_json::Value;
 use crate::common::{document, nodelith, root, run};
 use crate::docker::DockerRegistry;
 use crate::images::ours;
+use crate::pxe::connected;
 use crate::signing::{SIGN, pair};
 use crate::uki::bootable;
 
@@ -60,6 +61,7 @@ fn every_format_is_the_same_wherever_it_is_made() {
     let folder = folder.path();
     pair(folder, "db");
     let mut tree = bootable(folder);
+    connected(&mut tree);
     // It is older than squashfs can say.
     tree.entries.remove(&TreePath::from("etc/old"));
     let zstd = ours(folder, &tree, Compression::ZSTD, 64);

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::common::{all, document, json, manifest_digest, nodelith, output, root, run};
-use super::page::{is_like, shown};
+use super::page::shown;
 use super::scene::{New, Scene, after, list, repository};
 
 #[test]
@@ -113,10 +113,6 @@ fn boot(scene: &Scene) -> Value {
     assert!(lines.clone().count() > 5);
     let missing = lines.find(|line| !text.lines().any(|said| columns(said) == columns(line)));
     assert_eq!(missing, None, "put this into the guide:\n{text}");
-    assert!(is_like(
-        &["…".into(), "passed: 15 checks".into()],
-        &text.trim().lines().collect::<Vec<_>>()
-    ));
     document(&std::fs::read(scene.path("boot.json")).unwrap())
 }
 

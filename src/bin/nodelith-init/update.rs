@@ -160,7 +160,7 @@ impl Units {
             let mut places = UNITS.iter().map(|folder| format!("{folder}/{unit}"));
             places.any(|path| in_image(&path).symlink_metadata().is_ok())
         };
-        let needed: Vec<&str> = NEEDED.iter().copied().filter(|unit| there(&unit)).collect();
+        let needed: Vec<&str> = NEEDED.iter().copied().filter(|unit| there(unit)).collect();
         let needed = needed.join(" ");
         let gives_up = patience != "infinity";
         let otherwise = match gives_up {

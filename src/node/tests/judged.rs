@@ -169,7 +169,8 @@ fn units_as_systemctl_makes_them() {
             if let (Some(name), Node::Symlink(target)) = (
                 path.to_string().strip_prefix("etc/systemd/system/"),
                 &entry.node,
-            ) {
+            ) && !name.contains("/nodelith-")
+            {
                 both.insert(name.to_owned(), target.to_string());
             }
         }

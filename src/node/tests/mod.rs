@@ -123,8 +123,12 @@ fn shown(configuration: &Configuration) -> String {
                 content: Content::Inline(bytes),
                 ..
             } => {
+                let Ok(lines) = std::str::from_utf8(bytes) else {
+                    text += &format!("{path} {owner} {} bytes\n", bytes.len());
+                    continue;
+                };
                 text += &format!("{path} {owner}\n");
-                for line in String::from_utf8_lossy(bytes).lines() {
+                for line in lines.lines() {
                     text += &format!("  {line}\n");
                 }
             }
@@ -253,7 +257,7 @@ fn files_of_all_kinds() {
         etc/motd 0640 0:4
           hello
         etc/systemd/system/multi-user.target.wants/a.service -> /usr/lib/systemd/system/a.service
-        opt/data 4755 7:8 2 bytes on disk
+        opt/data 4755 7:8 2 bytes
         usr/lib/os-release 0644 0:0
           IMAGE_ID=node
           IMAGE_VERSION=7

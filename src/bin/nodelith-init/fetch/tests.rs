@@ -6,10 +6,11 @@ use super::*;
 
 const ROOT: &[u8] = &[7; 300_000];
 
-/// Answers requests in order, each with its function; returns what was asked.
-fn serve(
-    answers: Vec<Box<dyn Fn(&mut TcpStream) + Send>>,
-) -> (String, thread::JoinHandle<Vec<String>>) {
+/// What is answered to a request.
+type Answer = Box<dyn Fn(&mut TcpStream) + Send>;
+
+/// Answers requests in order; returns what was asked.
+fn serve(answers: Vec<Answer>) -> (String, thread::JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/b/root.erofs", listener.local_addr().unwrap());
     let server = thread::spawn(move || {
