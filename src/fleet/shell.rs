@@ -249,7 +249,7 @@ mod tests {
             ("x=\"${u:-\"\"}\" ", Unfit::Unsure),
             ("x=\"`echo \"", Unfit::Quotes),
             ("x=\"$(case a in a) echo \"", Unfit::Unsure),
-            ("x=`echo \\`echo \"` ", Unfit::Unsure),
+            ("x=`echo \\`", Unfit::Unsure),
             ("${x:- #\"", Unfit::Quotes),
             ("${x:-", Unfit::Expansion),
             ("$((", Unfit::Expansion),
