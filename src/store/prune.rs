@@ -7,7 +7,8 @@
 use std::collections::BTreeSet;
 use std::fs::{self, DirEntry};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::thread::sleep;
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::fs::FlockOperation;
 
@@ -15,6 +16,9 @@ use super::scratch::lock_file;
 use super::{ASIDE, ELSEWHERE, Guard, Store};
 use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Result};
+
+/// How long a lock is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How many things of one sort there are, and their size in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -93,16 +97,30 @@ impl Store {
         Ok(amounts)
     }
 
+    /// Keeps others out. A build that has just ended may have a worker that is still dying,
+    /// and holds the lock a moment longer.
+    fn alone(&self) -> Result<Guard> {
+        let lock = self.root.join("locks/use");
+        let begun = Instant::now();
+        loop {
+            match lock_file(&lock, FlockOperation::NonBlockingLockExclusive) {
+                Ok(guard) => return Ok(guard),
+                Err(_) if begun.elapsed() < PATIENCE => sleep(PATIENCE / 20),
+                Err(_) => {
+                    let message = "the store is in use by another process";
+                    return Err(Error::new(Kind::Io, message)
+                        .hint("wait until no build is running, then prune again"));
+                }
+            }
+        }
+    }
+
     /// Removes what was not used for `age`.
     ///
     /// # Errors
     /// [`Kind::Io`] while a build uses the store, or when removing fails.
     pub fn prune(&self, age: Duration, dry_run: bool) -> Result<Pruned> {
-        let lock = self.root.join("locks/use");
-        let _guard = lock_file(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-            Error::new(Kind::Io, "the store is in use by another process")
-                .hint("wait until no build is running, then prune again")
-        })?;
+        let _guard = self.alone()?;
         let limit = SystemTime::now().checked_sub(age);
         let old = |used: SystemTime| limit.is_some_and(|limit| used <= limit);
         let remove = |path: &Path, size: u64, amount: &mut Amount| -> Result<()> {
