@@ -69,11 +69,12 @@ impl Engine {
         }
     }
 
-    /// QEMU's arguments.
+    /// QEMU's arguments. Emulated, all that systems of today ask of a processor, but no
+    /// machines within the machine: the guest would load KVM for them.
     pub fn arguments(self) -> [&'static str; 4] {
         match self {
             Self::Kvm => ["-accel", "kvm", "-cpu", "host"],
-            Self::Tcg => ["-accel", "tcg,thread=multi", "-cpu", "max"],
+            Self::Tcg => ["-accel", "tcg,thread=multi", "-cpu", "max,svm=off"],
         }
     }
 }
@@ -118,6 +119,13 @@ mod tests {
         let (engine, why) = choose(Accelerator::Auto, "aarch64").unwrap();
         assert_eq!(engine, Engine::Tcg);
         assert!(why.unwrap().contains("aarch64"));
+    }
+
+    #[test]
+    fn an_emulated_processor_runs_no_machines() {
+        let arguments = Engine::Tcg.arguments();
+        let model = arguments.iter().skip_while(|word| **word != "-cpu").nth(1);
+        assert!(model.unwrap().split(',').any(|word| word == "svm=off"));
     }
 
     #[test]

@@ -88,6 +88,7 @@ fn ended(end: &End) -> String {
         End::Deadline(deadline) => {
             format!("it was ended at the deadline of {} s", deadline.as_secs())
         }
+        End::Flood(what) => format!("it was ended, since it wrote more than 64 MiB {what}"),
         End::Hopeless(words) => format!("it was ended, since the console says `{words}`"),
         End::Dead(why) => format!("KVM died in it ({why})"),
         End::Failed(why) => format!("QEMU failed ({why})"),

@@ -90,23 +90,38 @@ fn script_disk(script: &str) -> Vec<u8> {
 
 /// A unit that runs after the node is up, and powers the machine off when done.
 /// It is no oneshot: the boot would wait for it, and never be done while it looks.
+///
+/// systemd gives devices 90 seconds to appear, which a slow machine may need more of; so it
+/// is the shell that waits for them as long as it takes. The port is opened when it is there:
+/// systemd would make a file in its place.
 fn unit() -> String {
-    let disk = escape(&format!("dev/disk/by-id/virtio-{TEST_DISK}"));
-    let port = escape(&format!("dev/virtio-ports/{PORT}"));
+    let (disk, port) = (
+        format!("/dev/disk/by-id/virtio-{TEST_DISK}"),
+        format!("/dev/virtio-ports/{PORT}"),
+    );
+    let [disk_unit, port_unit] = [&disk, &port].map(|path| escape(&path[1..]));
+    let run = waits_and_runs(&disk, &port);
     format!(
         "[Unit]
 Description=Test of the node
-BindsTo={disk}.device {port}.device
-After={disk}.device {port}.device multi-user.target
+Wants={disk_unit}.device {port_unit}.device
+After={disk_unit}.device {port_unit}.device multi-user.target
 SuccessAction=poweroff
 FailureAction=poweroff
 
 [Service]
 Type=exec
-ExecStart=/bin/sh /dev/disk/by-id/virtio-{TEST_DISK}
-StandardOutput=file:/dev/virtio-ports/{PORT}
+ExecStart=/bin/sh -c '{run}'
+StandardOutput=journal
 StandardError=journal
 "
+    )
+}
+
+/// Commands of a shell: when both are there, the script is run, and says to the port.
+fn waits_and_runs(script: &str, port: &str) -> String {
+    format!(
+        "until [ -e {script} ] && [ -e {port} ]; do sleep 1; done; exec /bin/sh {script} >{port}"
     )
 }
 
@@ -125,6 +140,29 @@ mod tests {
             escape("dev/disk/by-id/virtio-x"),
             r"dev-disk-by\x2did-virtio\x2dx"
         );
-        assert!(unit().contains(r"After=dev-disk-by\x2did-virtio\x2dnodelith\x2dtest.device dev-virtio\x2dports-nodelith.test.device"));
+        assert!(unit().contains(r"
+After=dev-disk-by\x2did-virtio\x2dnodelith\x2dtest.device dev-virtio\x2dports-nodelith.test.device multi-user.target
+"));
+    }
+
+    #[test]
+    fn the_test_waits_for_its_devices_and_is_not_given_up() {
+        // These would end the unit with a device that is late.
+        for word in ["BindsTo=", "Requires=", "StandardOutput=file:"] {
+            assert!(!unit().contains(word), "{word}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let [script, port] = ["script", "port"].map(|name| folder.path().join(name));
+        let [script_text, port_text] = [&script, &port].map(|path| path.to_str().unwrap());
+        let line = waits_and_runs(script_text, port_text);
+        assert!(!line.contains(['\'', '$', '%', '\\']), "{line}");
+        let mut shell = std::process::Command::new("/bin/sh");
+        let mut shell = shell.args(["-c", &line]).spawn().unwrap();
+        fs::write(&script, "echo said").unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        assert!(shell.try_wait().unwrap().is_none() && !port.exists());
+        fs::write(&port, "").unwrap();
+        assert!(shell.wait().unwrap().success());
+        assert_eq!(fs::read_to_string(&port).unwrap(), "said\n");
     }
 }

@@ -152,6 +152,13 @@ image() { sed -n 's/^ *sandbox\(_image\)\? = ["'\'']\(.*\)["'\'']$/\2/p' "$work/
 
 # What a node was given at boot: its name, its files, whether it joined.
 identity() {
+    # The boot does not wait for it to join.
+    if [ -e /run/credentials/@system/nodelith.kubeadm-join ]; then
+        for _ in $(seq 60); do
+            [ ! -e /etc/kubernetes/kubelet.conf ] || break
+            sleep 1
+        done
+    fi
     echo "hostname $(uname -n)"
     for file in /etc/kubernetes/bootstrap-kubelet.conf /etc/kubernetes/kubelet.conf /etc/kubernetes/pki/ca.crt \
         /var/lib/kubelet/config.yaml /var/lib/kubelet/config.json /etc/default/kubelet /root/.ssh/authorized_keys; do

@@ -13,6 +13,10 @@ const CLUSTER: u64 = 1 << BITS;
 /// What one entry of the first table maps, in bytes.
 const MAPPED: u64 = CLUSTER * (CLUSTER / 8);
 
+/// The largest disk that is booted, in bytes: a file says how large it is, and the tables
+/// that are written for it grow with that.
+const LARGEST: u64 = 16 << 40;
+
 /// In which form a disk is, by its name, as QEMU calls it.
 pub fn format(path: &Path) -> &'static str {
     match path.extension().and_then(|ending| ending.to_str()) {
@@ -78,7 +82,23 @@ fn overlay(backing: &Path, size: u64) -> Result<Vec<u8>> {
 }
 
 /// How large a disk is for a machine, in bytes.
+///
+/// # Errors
+/// When it cannot be read, is no disk, or is larger than any that is booted.
 pub fn virtual_size(path: &Path) -> Result<u64> {
+    let size = said_size(path)?;
+    if size > LARGEST {
+        let message = format!(
+            "the disk `{}` has {size} bytes: disks of 16 TiB at most are booted",
+            path.display()
+        );
+        return Err(Error::new(Kind::Verify, message));
+    }
+    Ok(size)
+}
+
+/// How large a disk says that it is, in bytes.
+fn said_size(path: &Path) -> Result<u64> {
     let file = File::open(path).io("opening", path)?;
     let length = file.metadata().io("reading", path)?.len();
     // Where its header is, how that begins, and where in it the size is.
@@ -120,5 +140,30 @@ mod tests {
         fs::write(path("c.qcow2"), [0; 64]).unwrap();
         let error = write(&path("d.qcow2"), &path("c.qcow2"), 0).unwrap_err();
         assert_eq!(error.kind(), Kind::Verify);
+    }
+
+    #[test]
+    fn a_disk_that_says_it_is_immense_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let mut header = b"QFI\xfb".to_vec();
+        for (size, fits) in [
+            (LARGEST, true),
+            (LARGEST + 1, false),
+            (1 << 50, false),
+            (u64::MAX, false),
+        ] {
+            header.resize(24, 0);
+            header.extend(size.to_be_bytes());
+            fs::write(path("disk.qcow2"), &header).unwrap();
+            header.truncate(24);
+            let written = write(&path("over.qcow2"), &path("disk.qcow2"), 0);
+            assert_eq!(written.is_ok(), fits, "{size}");
+            if let Err(error) = written {
+                assert_eq!(error.kind(), Kind::Verify);
+                let words = format!("has {size} bytes: disks of 16 TiB at most are booted");
+                assert!(error.message().ends_with(&words), "{error}");
+            }
+        }
     }
 }

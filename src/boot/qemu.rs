@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,14 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// How long a machine under KVM may say nothing before its test begins.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The most that a machine may say in one boot, on its console or to the test's port, in
+/// bytes: it is kept in memory, and on a disk of this machine.
+const MOST: u64 = 64 << 20;
+
+/// How much of what was looked at is looked at again with what follows it, in bytes: words
+/// may come in two parts.
+const AGAIN: u64 = 4096;
 
 /// What a console shows when nothing more will come.
 const HOPELESS: [&str; 3] = [
@@ -80,6 +89,8 @@ pub enum End {
     Off,
     /// It was ended at the deadline.
     Deadline(Duration),
+    /// It was ended when it had said more than [`MOST`] here.
+    Flood(&'static str),
     /// It was ended when the console showed these words.
     Hopeless(&'static str),
     /// KVM died in it, or QEMU by it; why.
@@ -222,7 +233,13 @@ impl Watch<'_> {
             id
         };
         let begun = Instant::now();
-        let mut life = (0, begun);
+        let mut seen = Seen {
+            console: Grown::of(self.console),
+            results: Grown::of(self.results),
+            errors: Grown::of(self.errors),
+            test_began: false,
+            life: begun,
+        };
         loop {
             let status = match machines().get_mut(&child) {
                 Some(child) => child.try_wait().io("waiting for", "QEMU")?,
@@ -232,7 +249,7 @@ impl Watch<'_> {
                 machines().remove(&child);
                 return Ok(self.ended(status));
             }
-            let end = self.look(begun, &mut life);
+            let end = self.look(begun, &mut seen);
             if let Some(end) = end {
                 if let Some(mut child) = machines().remove(&child) {
                     child.kill().io("ending", "QEMU")?;
@@ -244,24 +261,32 @@ impl Watch<'_> {
         }
     }
 
-    /// Why a machine that runs is to be ended, if it is. `life` is how much it had said,
-    /// and when it had said more than before.
-    fn look(&self, begun: Instant, life: &mut (usize, Instant)) -> Option<End> {
-        let (console, results) = (text(self.console), text(self.results));
+    /// Why a machine that runs is to be ended, if it is.
+    fn look(&self, begun: Instant, seen: &mut Seen<'_>) -> Option<End> {
+        let now = Instant::now();
+        let (console, results) = (seen.console.more(), seen.results.more());
+        if console.is_some() || results.is_some() {
+            seen.life = now;
+        }
+        for (what, grown) in [
+            ("on its console", &seen.console),
+            ("to the test's port", &seen.results),
+        ] {
+            if grown.size > MOST {
+                return Some(End::Flood(what));
+            }
+        }
+        let console = console.unwrap_or_default();
         if let Some(words) = HOPELESS.iter().find(|words| console.contains(**words)) {
             return Some(End::Hopeless(words));
         }
-        let now = Instant::now();
+        seen.test_began |= results.is_some_and(|results| results.contains("=== BEGIN"));
         if self.engine == Engine::Kvm {
-            if let Some(line) = death(&text(self.errors)) {
+            if let Some(line) = death(&seen.errors.more().unwrap_or_default()) {
                 return Some(End::Dead(line.trim().to_owned()));
             }
-            let said = console.len() + results.len();
-            if said > life.0 {
-                *life = (said, now);
-            }
             let patience = PATIENCE.min(self.deadline / 3);
-            if !results.contains("=== BEGIN") && now - life.1 > patience {
+            if !seen.test_began && now - seen.life > patience {
                 let seconds = patience.as_secs();
                 return Some(End::Dead(format!(
                     "the machine showed no sign of life for {seconds} s"
@@ -286,7 +311,86 @@ impl Watch<'_> {
     }
 }
 
-/// A file's text, as far as it is there.
+/// What was seen of a machine that runs.
+struct Seen<'a> {
+    console: Grown<'a>,
+    results: Grown<'a>,
+    errors: Grown<'a>,
+    /// Whether the test began.
+    test_began: bool,
+    /// When the machine last said something.
+    life: Instant,
+}
+
+/// A file that grows, and how large it was when it was last looked at.
+struct Grown<'a> {
+    path: &'a Path,
+    size: u64,
+}
+
+impl<'a> Grown<'a> {
+    fn of(path: &'a Path) -> Self {
+        Self { path, size: 0 }
+    }
+
+    /// What came since the last look, and a little of what was there before; if something did.
+    /// Of a file that is larger than [`MOST`] nothing is read.
+    fn more(&mut self) -> Option<String> {
+        let size = fs::metadata(self.path).map_or(0, |about| about.len());
+        if size <= self.size {
+            return None;
+        }
+        let from = self.size.saturating_sub(AGAIN);
+        self.size = size;
+        if size > MOST {
+            return Some(String::new());
+        }
+        Some(text_from(self.path, from, size - from))
+    }
+}
+
+/// A file's text, as far as it is there, and [`MOST`] of it.
 fn text(path: &Path) -> String {
-    String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
+    text_from(path, 0, MOST)
+}
+
+/// `most` bytes of a file's text from a place on, as far as they are there.
+fn text_from(path: &Path, from: u64, most: u64) -> String {
+    let mut bytes = Vec::new();
+    if let Ok(mut file) = File::open(path)
+        && file.seek(SeekFrom::Start(from)).is_ok()
+    {
+        let _ = file.take(most).read_to_end(&mut bytes);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_grows_is_read_once_and_words_are_found_in_two_parts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("console");
+        let mut grown = Grown::of(&path);
+        assert_eq!(grown.more(), None);
+        fs::write(&path, format!("{}Kernel pa", "x".repeat(10_000))).unwrap();
+        assert_eq!(grown.more().unwrap().len(), 10_009);
+        assert_eq!(grown.more(), None);
+        fs::write(&path, format!("{}Kernel panic", "x".repeat(10_000))).unwrap();
+        let more = grown.more().unwrap();
+        assert!(
+            more.ends_with("Kernel panic") && more.len() < 5000,
+            "{more}"
+        );
+        File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_len(MOST + 1)
+            .unwrap();
+        assert_eq!(grown.more().unwrap(), "");
+        assert_eq!(text(&path).len() as u64, MOST);
+    }
 }

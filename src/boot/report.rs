@@ -19,6 +19,9 @@ use times::Times;
 /// Lines of a console that are shown when a boot went wrong.
 const LINES: usize = 30;
 
+/// Letters of one of them that are shown.
+const WIDTH: usize = 400;
+
 /// What was booted.
 #[derive(Debug, Clone)]
 pub(super) struct About {
@@ -116,14 +119,15 @@ impl Proof {
                 Ok(words) => ("ok", words),
                 Err(words) => ("FAILED", words),
             };
-            table.row([*boot, *check, result, words]);
+            table.row([*boot, *check, result, &shown(words)]);
         }
         let failed = self.rows.iter().filter(|(_, _, found)| found.is_err());
         let verdict = match failed.count() {
             0 => format!("passed: {} checks", self.rows.len()),
             failed => format!("failed: {failed} of {} checks", self.rows.len()),
         };
-        let system = self.about.system.as_deref().unwrap_or("unknown system");
+        let system = self.about.system.as_deref().map(shown);
+        let system = system.as_deref().unwrap_or("unknown system");
         let mut text = format!(
             "{} ({system}), way `{}`, by {}\n{}\n",
             self.about.reference,
@@ -181,6 +185,12 @@ pub fn json(proofs: &[Proof]) -> Value {
     })
 }
 
+/// Words of the guest's in a row of their own: without what a terminal would obey.
+fn shown(words: &str) -> String {
+    let lines: Vec<String> = words.lines().map(plain).collect();
+    lines.join(" ")
+}
+
 /// The system's name, as the guest said it.
 fn system(boot: &Boot) -> Option<String> {
     os_name(boot.said.text("os-release").ok()?)
@@ -230,6 +240,7 @@ fn end(boot: &Boot) -> String {
         .console
         .lines()
         .chain(boot.outcome.qemu.lines());
-    let lines: Vec<_> = console.map(plain).filter(|line| !line.is_empty()).collect();
+    let console = console.map(|line| plain(line).chars().take(WIDTH).collect::<String>());
+    let lines: Vec<String> = console.filter(|line| !line.is_empty()).collect();
     lines[lines.len().saturating_sub(LINES)..].join("\n")
 }

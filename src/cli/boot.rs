@@ -3,6 +3,7 @@
 mod attach;
 
 use std::fs;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use attach::Place;
 use super::args::{Boot, BootAccelerator, BootFormat, BootWay};
 use super::registry::{self, Needs};
 use super::{Context, Outcome, print};
+use crate::boot::identity::Credentials;
 use crate::boot::{
     Accelerator, Bundle, Options, Proof, Target, Way, clean_up_when_interrupted, identity, json,
     junit, prove,
@@ -24,9 +26,11 @@ use crate::store::write_atomic;
 const ARCHITECTURE: &str = "amd64";
 
 pub(super) fn run(context: &Context, arguments: &Boot) -> Result<Outcome> {
+    // Once: what comes through a pipe cannot be read again.
+    let given = identity::read(&arguments.credentials)?;
     for target in &arguments.targets {
         for way in ways(arguments, target) {
-            options(context, arguments, way)?.check()?;
+            options(context, arguments, &given, way).check()?;
         }
     }
     attach::check(arguments)?;
@@ -37,7 +41,7 @@ pub(super) fn run(context: &Context, arguments: &Boot) -> Result<Outcome> {
     }
     let mut proofs = Vec::new();
     for (number, name) in arguments.targets.iter().enumerate() {
-        let of_one = prove_one(context, arguments, number, name)
+        let of_one = prove_one(context, arguments, &given, number, name)
             .map_err(|error| error.context(format!("booting `{name}`")))?;
         proofs.extend(of_one);
     }
@@ -78,15 +82,8 @@ impl Opened {
         }
         let bundle = Bundle::open(name, &context.report)?;
         let image = arguments.image.as_deref().map(image).transpose()?;
-        if let Some(image) = image
-            .as_ref()
-            .filter(|one| one.manifest.digest != bundle.image)
-        {
-            let message = format!(
-                "the bundle was made from {}, and `{}` is {}",
-                bundle.image, image.reference, image.manifest.digest
-            );
-            return Err(Error::new(Kind::Verify, message));
+        if let Some(image) = &image {
+            bundle.is_of(image, &context.report)?;
         }
         Ok(Self::Bundle(bundle, image))
     }
@@ -116,7 +113,13 @@ impl Opened {
 }
 
 /// Boots one target by each way, prints what came of it, and stores that.
-fn prove_one(context: &Context, arguments: &Boot, number: usize, name: &str) -> Result<Vec<Proof>> {
+fn prove_one(
+    context: &Context,
+    arguments: &Boot,
+    given: &Credentials,
+    number: usize,
+    name: &str,
+) -> Result<Vec<Proof>> {
     let opened = Opened::open(context, arguments, name)?;
     let place = match arguments.attach.is_some() {
         true => Some(Place::find(
@@ -129,7 +132,7 @@ fn prove_one(context: &Context, arguments: &Boot, number: usize, name: &str) -> 
     };
     let mut proofs = Vec::new();
     for way in ways(arguments, name) {
-        let options = options(context, arguments, way)?;
+        let options = options(context, arguments, given, way);
         let folder = Folder::make(arguments, number, way)?;
         let proof = prove(opened.target(), &options, &folder.path, &context.report)?;
         if !context.global.json && arguments.format == BootFormat::Table {
@@ -172,8 +175,13 @@ fn ways(arguments: &Boot, target: &str) -> Vec<Way> {
     }
 }
 
-fn options<'a>(context: &Context, arguments: &'a Boot, way: Way) -> Result<Options<'a>> {
-    Ok(Options {
+fn options<'a>(
+    context: &Context,
+    arguments: &'a Boot,
+    given: &Credentials,
+    way: Way,
+) -> Options<'a> {
+    Options {
         way,
         boots: arguments.boots,
         accelerator: match arguments.accel {
@@ -183,10 +191,10 @@ fn options<'a>(context: &Context, arguments: &'a Boot, way: Way) -> Result<Optio
         },
         deadline: Duration::from_secs(arguments.deadline),
         damage: arguments.damage,
-        credentials: identity::read(&arguments.credentials)?,
+        credentials: given.clone(),
         init: arguments.init.as_deref(),
         threads: context.threads(),
-    })
+    }
 }
 
 /// Where disks are while a machine runs.
@@ -201,8 +209,10 @@ impl Folder {
     fn make(arguments: &Boot, number: usize, way: Way) -> Result<Self> {
         if let Some(folder) = &arguments.keep {
             clean_up_when_interrupted(None)?;
+            let path = folder.join(format!("{number}-{}", way.name()));
+            private(&path)?;
             return Ok(Self {
-                path: folder.join(format!("{number}-{}", way.name())),
+                path,
                 _temporary: None,
             });
         }
@@ -217,6 +227,15 @@ impl Folder {
             _temporary: Some(made),
         })
     }
+}
+
+/// Makes a folder that nobody else reads: credentials are in it, and all that the node has
+/// in `/var`. One of an earlier run may be there already.
+fn private(folder: &Path) -> Result<()> {
+    let mut maker = fs::DirBuilder::new();
+    maker.recursive(true).mode(0o700);
+    maker.create(folder).io("making", folder)?;
+    fs::set_permissions(folder, PermissionsExt::from_mode(0o700)).io("closing", folder)
 }
 
 /// Where disks have room: `TMPDIR`, else `/var/tmp`, which no memory backs

@@ -68,12 +68,20 @@ pub(super) fn configure(draft: &mut Draft<'_>, components: &Components) -> Resul
     host_name(draft, takes);
     if pairs::minor(draft, components)?.is_some() {
         files(draft, takes);
-        let of_profile = |file: &File| file.path.as_str().strip_prefix('/') == Some(KUBEADM);
-        if draft.node(KUBEADM).is_some() || draft.profile.files.iter().any(of_profile) {
+        if has_kubeadm(draft) {
             join(draft, takes);
         }
     }
     Ok(())
+}
+
+/// Whether the node has kubeadm in the end: the profile's files come over the root's.
+fn has_kubeadm(draft: &Draft<'_>) -> bool {
+    let of_profile = |file: &&File| file.path.as_str().strip_prefix('/') == Some(KUBEADM);
+    match draft.profile.files.iter().find(of_profile) {
+        Some(file) => !file.remove,
+        None => draft.node(KUBEADM).is_some(),
+    }
 }
 
 fn takes(draft: &Draft<'_>) -> Option<Takes> {
@@ -119,7 +127,8 @@ fn files(draft: &mut Draft<'_>, takes: Takes) {
 }
 
 /// Joins by the node's own kubeadm, which reads its configuration from memory: nothing
-/// of it is left on the disk. Nothing waits for it; kubelet is started by it.
+/// of it is left on the disk. It starts kubelet. It is no oneshot: multi-user.target, and so
+/// the boot, would wait for it for minutes where no API server answers.
 fn join(draft: &mut Draft<'_>, takes: Takes) {
     let unit = format!(
         "\
@@ -127,11 +136,12 @@ fn join(draft: &mut Draft<'_>, takes: Takes) {
 Description=Joining the cluster that the node was told of
 {}
 ConditionPathExists=!/etc/kubernetes/kubelet.conf
+Wants=network-online.target
 After=network-online.target time-sync.target containerd.service nodelith-images.service
 StartLimitIntervalSec=0
 
 [Service]
-Type=oneshot
+Type=exec
 RemainAfterExit=yes
 {}ExecStart=/{KUBEADM} join --config=%d/{JOIN} --ignore-preflight-errors={HALF_JOINED}
 Restart=on-failure

@@ -104,3 +104,31 @@ enable = ["broken.service"]
     let says = [("system state", "degraded; failed: broken.service")];
     fails("unit", profile, &says);
 }
+
+/// The build refuses to be told so; a unit changes the file when the node is up.
+#[test]
+fn no_cri() {
+    let profile = r#"
+[[files]]
+path = "/usr/lib/systemd/system/containerd.service.d/90-broken.conf"
+text = """
+[Service]
+ExecStartPre=/bin/sed -i 's/^required_plugins = .*/disabled_plugins = ["io.containerd.grpc.v1.cri"]/' /etc/containerd/config.toml
+"""
+"#;
+    let missing = "unknown service runtime.v1.RuntimeService";
+    let says = [("crictl info", missing), ("pod, own network", missing)];
+    fails("cri", profile, &says);
+}
+
+/// A kernel module that is never loaded: pods with a network of their own need it, and
+/// others do not.
+#[test]
+fn no_veth() {
+    let profile = r#"
+[[files]]
+path = "/etc/modprobe.d/broken.conf"
+text = "install veth /bin/false\n"
+"#;
+    fails("veth", profile, &[("pod, own network", "veth")]);
+}

@@ -90,10 +90,28 @@ fn a_boot_that_does_not_end_is_explained() {
         "{table}"
     );
 
+    // Before its deadline, and little of it is held.
+    let (document, _) = scene.json("floods", &["image"], 1);
+    let why = "it was ended, since it wrote more than 64 MiB on its console, before the test began";
+    assert_eq!(document["images"][0]["checks"][0]["message"], why);
+
     let (document, _) = scene.json("panics", &["image"], 1);
     let why = "it was ended, since the console says `Kernel panic`, before the test began";
     assert_eq!(document["images"][0]["checks"][0]["message"], why);
     scene.is_clean();
+}
+
+#[test]
+fn a_guest_does_not_write_to_the_terminal() {
+    let scene = Scene::new();
+    let (table, _) = said(&output(&mut scene.boot("colours", &["image"])));
+    assert!(table.contains("in the image: red\n"), "{table}");
+    let (document, _) = scene.json("colours", &["image"], 1);
+    assert!(
+        document
+            .to_string()
+            .contains("in the image: \\u001b[31mred")
+    );
 }
 
 #[test]

@@ -14,6 +14,8 @@ mod docker;
 mod images;
 
 mod attach;
+mod bundles;
 mod endings;
+mod given;
 mod refused;
 mod scene;

@@ -34,6 +34,8 @@ case $MODE-$engine in
 hangs-*) echo "=== BEGIN info" >"$results"; exec sleep 1000 ;;
 broken-*) echo "no such machine" >&2; rm "$console"; exit 1 ;;
 panics-*) echo "Kernel panic - not syncing: no root" >>"$console"; exec sleep 1000 ;;
+floods-*) truncate -s 65M "$console"; exec sleep 1000 ;;
+colours-*) sed 's/^=== BEGIN unique$/&\n\x1b[31mred\x1b]0;title\x07\xc2\x9b/' "$here/good" >"$results" ;;
 unique-*) sed 's/^=== BEGIN unique$/&\n\/etc\/machine-id/' "$here/good" >"$results" ;;
 *) cp "$here/good" "$results" ;;
 esac

@@ -14,7 +14,8 @@ const REQUIRED: &[&str] = &["erofs", "overlay", "dm_verity", "ext4"];
 const REQUIRED_IN_MEMORY: &[&str] = &["loop"];
 
 /// Loaded at once too, where they are modules: the hash of dm-verity and the checksum of
-/// ext4, which the kernel asks for by name, and what systemd-repart makes file systems with.
+/// ext4, which the kernel asks for by name, what systemd-repart makes file systems with, and
+/// what shows the firmware's strings, in which credentials are.
 const HELPING: &[&str] = &[
     "sha256_generic",
     "sha256_ssse3",
@@ -22,6 +23,7 @@ const HELPING: &[&str] = &[
     "crc32c_generic",
     "crc32c_intel",
     "loop",
+    "dmi_sysfs",
 ];
 
 /// Drivers of disks, and of what they hang on. Loaded where the hardware asks for them.
@@ -330,6 +332,7 @@ kernel/nvme.ko.xz: kernel/nvme-core.ko.xz
 kernel/nvme-core.ko.xz:
 kernel/other.ko.xz:
 kernel/virtio_net.ko.xz:
+kernel/drivers/firmware/dmi-sysfs.ko.xz:
 ",
         soft: "softdep dm-verity pre: crc none post: other\n",
         aliases: "\
@@ -346,7 +349,7 @@ alias virtio:d00000001v* virtio_net
     #[test]
     fn modules_come_after_what_they_need() {
         let chosen = choose(&TEXTS, false).unwrap();
-        let order = "b\na\nerofs\noverlay\ncrc\ndm_mod\ndm_verity\n";
+        let order = "b\na\nerofs\noverlay\ncrc\ndm_mod\ndm_verity\ndmi_sysfs\n";
         assert_eq!(chosen.order(), order);
         let aliases = "virtio:d00000002v* virtio_blk\npci:v*d*sv*sd*bc01sc08i02* nvme_core nvme\n";
         assert_eq!(chosen.aliases, aliases);

@@ -96,8 +96,20 @@ fn has_bootstrap_token(text: &str) -> bool {
     text.contains('.') && text.lines().any(is_one)
 }
 
-/// A line that gives a token or password.
+/// A line that gives a token or password, or an entry of one (JSON, YAML's flow style).
 fn has_login(text: &str) -> bool {
+    text.lines().any(|line| {
+        let line = line.trim_start_matches([' ', '\t', '-']);
+        if line.starts_with('#') {
+            return false;
+        }
+        let mut entries = line.split(['{', ',']).skip(1);
+        is_login(line, &[':', '=']) || entries.any(|entry| is_login(entry, &[':']))
+    })
+}
+
+/// Whether a name, one of these letters and a value are a login.
+fn is_login(entry: &str, between: &[char]) -> bool {
     const NAMES: [&str; 9] = [
         "token",
         "auth",
@@ -109,18 +121,12 @@ fn has_login(text: &str) -> bool {
         "tlsBootstrapToken",
         "secretAccessKey",
     ];
-    text.lines().any(|line| {
-        let line = line.trim_start_matches([' ', '\t', '-']);
-        if line.starts_with('#') {
-            return false;
-        }
-        let Some((key, value)) = line.split_once([':', '=']) else {
-            return false;
-        };
-        let key = key.trim_matches(['"', '\'', ' ']);
-        let value = value.trim().trim_matches(['"', '\'', ',']);
-        NAMES.contains(&key) && value.len() >= 6 && !value.starts_with(['$', '<', '{', '/'])
-    })
+    let Some((key, value)) = entry.split_once(between) else {
+        return false;
+    };
+    let key = key.trim_matches(['"', '\'', ' ', '\t']);
+    let value = value.trim_matches([' ', '\t', '"', '\'', ',', '}', ']']);
+    NAMES.contains(&key) && value.len() >= 6 && !value.starts_with(['$', '<', '{', '[', '/'])
 }
 
 #[cfg(test)]
@@ -169,6 +175,27 @@ mod tests {
             ("token: <your token>\npassword: $PASSWORD\n", None),
             ("tokenFile: /var/run/token\n", None),
             ("password = hopper1906\n", Some(Secret::Token)),
+            ("password = hopper,1906\n", Some(Secret::Token)),
+            // Several entries in a line: YAML's flow style, and JSON.
+            (
+                "clusters: []\nusers: [{user: {token: abcdefgh}}]\n",
+                Some(Secret::Kubeconfig),
+            ),
+            (
+                "{\"clusters\":[],\"users\":[{\"name\":\"a\",\"user\":{\"token\":\"abcdefgh\"}}]}",
+                Some(Secret::Kubeconfig),
+            ),
+            ("{name: a, password: hopper1906}\n", Some(Secret::Token)),
+            (
+                "{\"clusters\":[],\"users\":[{\"user\":{\"tokenFile\":\"/run/token\"}}]}",
+                None,
+            ),
+            (
+                "{\"user\":{\"token\":\"\"},\"auth\":[\"one\",\"other\"]}\n",
+                None,
+            ),
+            ("login(user, password=password_of(user))\n", None),
+            ("# {token: abcdefgh}\n", None),
         ] {
             assert_eq!(secret(text), found, "{text}");
             let plainly = found.filter(|found| *found != Secret::Token);

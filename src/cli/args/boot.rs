@@ -46,10 +46,10 @@ pub struct Boot {
         require_equals = true
     )]
     pub attach: Option<Option<Reference>>,
-    /// The image that a bundle was made from, to make sure of it
+    /// The image that a bundle was made from, to make sure that its disk has that root
     #[arg(long, value_name = "IMAGE")]
     pub image: Option<String>,
-    /// Keep root images, disks and consoles in this folder
+    /// Keep root images, disks and consoles in this folder, readable by the user alone
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
     /// The initrd's program, `nodelith-init` of the image's architecture [default: beside this program]

@@ -1,12 +1,12 @@
 //! The proof as a referrer of the image: in its layout, or in a registry.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::super::Context;
 use super::super::args::Boot;
 use super::super::registry::registries;
-use crate::boot::{IN_TOTO, PREDICATE, Proof, statement};
+use crate::boot::{Bundle, IN_TOTO, PREDICATE, Proof, statement};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::image::manifest::Descriptor;
@@ -28,6 +28,22 @@ pub(super) fn check(arguments: &Boot) -> Result<()> {
         Some(_) if arguments.damage => {
             let message = "`--damage` proves nothing that could be attached";
             Err(Error::new(Kind::Usage, message))
+        }
+        // Of the image it is to speak, not of one machine.
+        Some(_) if !arguments.credentials.is_empty() => {
+            let message = "`--attach` is for what is the same of every boot, and with \
+                           `--credential` it is not";
+            Err(Error::new(Kind::Usage, message).hint("`--output FILE` stores the proof"))
+        }
+        Some(_)
+            if arguments.image.is_none()
+                && arguments
+                    .targets
+                    .iter()
+                    .any(|name| Bundle::is_one(Path::new(name))) =>
+        {
+            let message = "`--attach` of a bundle needs the image that it was made from";
+            Err(Error::new(Kind::Usage, message).hint("name it with `--image`"))
         }
         _ => Ok(()),
     }

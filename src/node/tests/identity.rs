@@ -52,6 +52,18 @@ fn credentials_of_each_systemd() {
     assert_eq!(about(identity("[Service]\n", &[])), "");
     let made = configured("[kubernetes]\nversion = \"1.34\"\n", &[]).unwrap();
     assert_eq!(about(made), "");
+    // One that the profile takes away joins nothing; one that it brings does.
+    let kubeadm = |how: &str| {
+        let file = format!("{CONTAINERD}\n[[files]]\npath = \"/usr/bin/kubeadm\"\n{how}\n");
+        let rest = format!("[kubernetes]\nversion = \"1.34\"\n{file}");
+        move |root: &[(&str, &str)]| {
+            about(configured(&rest, root).unwrap()).contains("nodelith-join")
+        }
+    };
+    let root = [("package:containerd", "2.2.2"), (SETUP, IMPORTS)];
+    let with = [root[0], root[1], ("usr/bin/kubeadm", "")];
+    assert!(!kubeadm("remove = true")(&root) && !kubeadm("remove = true")(&with));
+    assert!(kubeadm("text = \"x\"")(&root) && kubeadm("text = \"x\"")(&with));
     // A machine of bootc's keeps what was appended to its /etc.
     let made = identity(IMPORTS, &[("usr/lib/bootc/", "")]);
     let lines = text(&made, "usr/lib/tmpfiles.d/nodelith-identity.conf");
