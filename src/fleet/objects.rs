@@ -14,6 +14,8 @@ const ROLE: &str = "node-role.kubernetes.io/";
 const OTHER_ROLE: &str = "kubernetes.io/role";
 /// Annotation in which kubeadm keeps the address of the container runtime.
 pub const CRI_SOCKET: &str = "kubeadm.alpha.kubernetes.io/cri-socket";
+/// What it is with containerd, as kubeadm itself writes it.
+pub const CONTAINERD_SOCKET: &str = "unix:///var/run/containerd/containerd.sock";
 
 /// Namespace and name.
 pub type Key = (String, String);

@@ -31,20 +31,16 @@ const ADD_ONS: [(&str, &str); 16] = [
 ];
 
 /// Names of networks whose add-ons use common plug-ins alone.
-const BY_NAME: [(&str, &str); 5] = [
-    ("cbr0", "flannel"),
-    ("k8s-pod-network", "Calico"),
-    ("kindnet", "kindnet"),
-    ("kubernetes", "kube-router"),
-    ("weave", "Weave Net"),
-];
+/// Those of flannel, Calico and Weave Net are not among them: these have a plug-in of their
+/// own, and files written by hand often have the same names.
+const BY_NAME: [(&str, &str); 2] = [("kindnet", "kindnet"), ("kubernetes", "kube-router")];
 
-/// Plug-ins that the image has (containernetworking-plugins).
-const COMMON: [&str; 18] = [
+/// Plug-ins that the image has, whatever its suite (containernetworking-plugins of bookworm,
+/// 1.1.1; `dummy` and `tap` are younger).
+const COMMON: [&str; 16] = [
     "bandwidth",
     "bridge",
     "dhcp",
-    "dummy",
     "firewall",
     "host-device",
     "host-local",
@@ -55,7 +51,6 @@ const COMMON: [&str; 18] = [
     "ptp",
     "sbr",
     "static",
-    "tap",
     "tuning",
     "vlan",
     "vrf",

@@ -131,3 +131,56 @@ fn a_node_object_alone() {
     let config = profile["kubelet"]["config"].to_string();
     assert_snapshot!(config, @r#"{ maxPods = 250, registerWithTaints = [{ effect = "NoSchedule", key = "site.example/dedicated" }], systemReserved = { cpu = "200m", memory = "946176Ki" } }"#);
 }
+
+/// Huge pages are no memory that was kept back: kubelet takes them off by itself.
+#[test]
+fn huge_pages_are_not_kept_back_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let object = folder.path().join("node.yaml");
+    for (left, wanted) in [("12Gi", Some("946176Ki")), ("13529088Ki", None)] {
+        let node = format!(
+            "kind: Node\nmetadata: {{name: a}}\nstatus:\n  nodeInfo: {{kubeletVersion: v1.33.4}}\n  capacity: {{memory: 16Gi, hugepages-2Mi: 1Gi, hugepages-1Gi: 2Gi}}\n  allocatable: {{memory: {left}}}\n"
+        );
+        fs::write(&object, node).unwrap();
+        let profile = folder.path().join(format!("{left}.toml"));
+        let mut import = nodelith();
+        import.arg("import").arg("--node-object").arg(&object);
+        run(import.arg("--output").arg(&profile));
+        let profile: toml::Table = fs::read_to_string(profile).unwrap().parse().unwrap();
+        let config = profile
+            .get("kubelet")
+            .and_then(|kubelet| kubelet.get("config"));
+        let kept = config.and_then(|config| config.get("systemReserved")?.get("memory")?.as_str());
+        assert_eq!(kept, wanted, "{left}");
+    }
+}
+
+/// Networks written by hand are carried whatever they are called; those whose plug-ins not
+/// every suite has are not.
+#[test]
+fn networks_by_hand_that_are_called_as_add_ons_call_theirs() {
+    for (name, plugin, part) in [
+        ("cbr0", "bridge", "changed in meaning (1)"),
+        ("k8s-pod-network", "ptp", "changed in meaning (1)"),
+        ("weave", "macvlan", "changed in meaning (1)"),
+        ("lab", "dummy", "cannot be carried (1)"),
+        ("lab", "tap", "cannot be carried (1)"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let networks = folder.path().join("node/etc/cni/net.d");
+        fs::create_dir_all(&networks).unwrap();
+        let text = format!(
+            r#"{{"cniVersion": "1.0.0", "name": "{name}", "plugins": [{{"type": "{plugin}", "ipam": {{"type": "dhcp"}}}}]}}"#
+        );
+        fs::write(networks.join("10-lab.conflist"), text).unwrap();
+        let profile = folder.path().join("node.toml");
+        let mut import = nodelith();
+        import.arg("import").arg(folder.path().join("node"));
+        import.args(["--kubernetes", "1.33", "--output"]);
+        let said = String::from_utf8(run(import.arg(&profile))).unwrap();
+        assert!(said.contains(part), "{name}, {plugin}: {said}");
+        let profile = fs::read_to_string(profile).unwrap();
+        let carried = profile.contains("/etc/cni/net.d/10-lab.conflist");
+        assert_eq!(carried, part.starts_with("changed"), "{name}, {plugin}");
+    }
+}

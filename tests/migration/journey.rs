@@ -29,12 +29,18 @@ fn from_a_docker_node_to_a_fleet_that_is_done() {
         .arg("--lock")
         .arg(path("lock.toml"));
     run(build.arg(path("worker.toml")));
-    // What was set up on the node is in the image.
     let mut export = nodelith();
     export.arg("export").arg(path("image"));
-    export.args(["--to", "erofs,verity", "--output"]);
+    export.args(["--to", "erofs,verity,tar", "--output"]);
     let exported = json(export.arg(path("bundle")));
     assert_eq!(exported["image"], manifest_digest(&path("image")));
+    // What was set up on the node is in the image: Docker's mirror is now containerd's.
+    let mut tar = Command::new("tar");
+    tar.arg("-xOf").arg(path("bundle/root.tar"));
+    let hosts = run(tar.arg("etc/containerd/certs.d/docker.io/hosts.toml"));
+    let hosts = String::from_utf8(hosts).unwrap();
+    assert!(hosts.contains("https://mirror.example"), "{hosts}");
+    std::fs::remove_file(path("bundle/root.tar")).unwrap();
 
     let proof = boot(&scene);
     let new = described(&scene, &proof);

@@ -12,6 +12,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::thread::JoinHandle;
 
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::kernel::empty_var;
@@ -27,6 +28,9 @@ use crate::serve::{self, Server};
 /// The card's address, as QEMU is told it and as the server's files are named.
 const CARD: &str = "52:54:00:12:34:56";
 const NODE: &str = "52-54-00-12-34-56";
+
+/// The memory of machines that boot in other ways, in MiB.
+const MEMORY: u64 = 2048;
 
 /// What this machine is called in QEMU's user network.
 const HOST: &str = "10.0.2.2";
@@ -52,7 +56,7 @@ pub(super) fn start(
     };
     let exported = folder.join("export");
     let quiet = Report::new(Mode::Quiet);
-    export(subject.image, &wanted, &exported, &quiet)?;
+    let description = export(subject.image, &wanted, &exported, &quiet)?.description;
     if options.damage {
         change(&exported.join(pxe::ROOT))?;
     }
@@ -71,6 +75,9 @@ pub(super) fn start(
     let device = format!("virtio-net-pci,netdev=net,mac={CARD},bootindex=0");
     Ok(Start {
         arguments: vec![
+            // Of several sizes QEMU takes the last.
+            "-m".into(),
+            memory(&description, way).to_string().into(),
             "-netdev".into(),
             format!("user,id=net,bootfile={script}").into(),
             "-device".into(),
@@ -83,6 +90,12 @@ pub(super) fn start(
         }],
         serving: Some(serving),
     })
+}
+
+/// How much memory the machine has, in MiB: at least what the export says that its way needs.
+fn memory(description: &Value, way: &str) -> u64 {
+    let needed = description["pxe"]["memory"][way].as_u64();
+    needed.map_or(MEMORY, |bytes| bytes.div_ceil(1 << 20).max(MEMORY))
 }
 
 /// Changes a byte of the root, which then is another than its digest says.
@@ -126,5 +139,19 @@ impl Drop for Serving {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_machine_has_the_memory_that_its_root_needs() {
+        let description = json!({"pxe": {"memory": {"http": 1_u64 << 30, "initrd": 3_u64 << 30}}});
+        assert_eq!(memory(&description, pxe::WAYS[0]), 2048);
+        assert_eq!(memory(&description, pxe::WAYS[1]), 3072);
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use super::span;
 use crate::error::{Error, Kind, Result};
-use crate::fleet::objects::{CRI_SOCKET, Cluster};
+use crate::fleet::objects::{CONTAINERD_SOCKET, CRI_SOCKET, Cluster};
 use crate::fleet::obstacles::Drain;
 use crate::fleet::plan::{Plan, Planned, Wave};
 use crate::fleet::rules::{Pool, Provider};
@@ -16,8 +16,6 @@ use crate::report::counted;
 /// How long draining may take, and how long a node may take to come back.
 const DRAIN: &str = "15m";
 const READY: &str = "30m";
-/// Where kubeadm looks for containerd.
-const CONTAINERD: &str = "unix:///var/run/containerd/containerd.sock";
 
 /// The run book; `rules` is the file of rules as commands name it.
 ///
@@ -153,7 +151,7 @@ fn commands(
     let socket = node.annotations.get(CRI_SOCKET);
     if socket.is_some_and(|socket| names_docker(socket)) {
         lines.push(format!(
-            "kubectl annotate node {name} --overwrite {CRI_SOCKET}={CONTAINERD}"
+            "kubectl annotate node {name} --overwrite {CRI_SOCKET}={CONTAINERD_SOCKET}"
         ));
     }
     if pool.is_control_plane() {

@@ -7,7 +7,7 @@ use super::super::work::{Found, Work};
 use super::found;
 use crate::check::document::Node;
 use crate::compat::kubelet;
-use crate::fleet::objects::CRI_SOCKET;
+use crate::fleet::objects::{CONTAINERD_SOCKET, CRI_SOCKET};
 
 /// What kubelet may say of itself in Kubernetes' own namespaces
 /// (`k8s.io/kubelet/pkg/apis`, `IsKubeletLabel`).
@@ -259,10 +259,12 @@ fn taint(work: &mut Work<'_>, taint: &Node) {
 fn annotation(work: &mut Work<'_>, found: &Found, name: &str, value: &str) {
     if name == CRI_SOCKET {
         match value.contains("docker") {
-            true => work.otherwise(
-                found,
-                "kubeadm reads it when it upgrades: on a node whose object stays, set it to unix:///run/containerd/containerd.sock (`kubectl annotate --overwrite`)",
-            ),
+            true => {
+                let why = format!(
+                    "kubeadm reads it when it upgrades: on a node whose object stays, set it to {CONTAINERD_SOCKET} (`kubectl annotate --overwrite`)"
+                );
+                work.otherwise(found, &why);
+            }
             false => work.same(found, "it is containerd's socket"),
         }
     } else if is_of(name, &WRITTEN) || namespace(name).ends_with(".projectcalico.org") {

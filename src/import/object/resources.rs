@@ -11,6 +11,8 @@ use crate::check::document::Node;
 const ONE: u128 = 1000;
 /// What kubelet keeps back of memory by itself: `evictionHard` is `memory.available<100Mi`.
 const EVICTION: u128 = (100 << 20) * ONE;
+/// Huge pages are memory too, which kubelet takes off what pods may have of it by itself.
+const HUGE_PAGES: &str = "hugepages-";
 /// Pods of a node, where nobody says otherwise.
 const PODS: u128 = 110 * ONE;
 /// The pages that most machines have, in bytes.
@@ -37,7 +39,7 @@ pub(super) fn import(work: &mut Work<'_>, node: &Node) {
                 None => work.lost(&found, "it is no amount"),
             },
             "cpu" | "memory" | "ephemeral-storage" => work.same(&found, "it is the machine's"),
-            _ if name.starts_with("hugepages-") => huge(work, &found, name, amount),
+            _ if name.starts_with(HUGE_PAGES) => huge(work, &found, name, amount),
             _ if name.starts_with("attachable-volumes-") => {
                 work.same(&found, "kubelet knows it of the cloud");
             }
@@ -48,6 +50,10 @@ pub(super) fn import(work: &mut Work<'_>, node: &Node) {
         }
     }
     let allocatable = node.at(&["status", "allocatable"]);
+    let pages = capacity.into_iter().flat_map(Node::entries);
+    let pages = pages.filter(|(name, _)| name.starts_with(HUGE_PAGES));
+    let pages = pages.filter_map(|(_, value)| quantity(value));
+    let by_itself = pages.fold(EVICTION, u128::saturating_add);
     let mut kept = serde_json::Map::new();
     for (name, value) in allocatable.into_iter().flat_map(Node::entries) {
         let found = found(work, &format!("allocatable {name}"), value);
@@ -56,7 +62,7 @@ pub(super) fn import(work: &mut Work<'_>, node: &Node) {
         let less = less.map_or(0, |(all, left)| all.saturating_sub(left));
         let amount = match name {
             "cpu" => less,
-            "memory" => less.saturating_sub(EVICTION) / ONE / 1024,
+            "memory" => less.saturating_sub(by_itself) / ONE / 1024,
             _ => 0,
         };
         let kubelet = &work.facts.kubelet;
