@@ -184,10 +184,16 @@ fn put(
     let blobs_folder = prepare(folder)?;
     let _lock = lock(folder)?;
 
-    let mut others = listed(folder)?;
+    let there = listed(folder)?;
+    let mut others = there.clone();
     others.retain(|entry| !replaced(entry));
     drop_orphans(&blobs_folder, &mut others, ours, wanted);
-    let manifests: Vec<&Value> = others.iter().chain(ours).collect();
+    // What is replaced keeps its place, so that the same again is no change.
+    let first = there.iter().position(&replaced).unwrap_or(there.len());
+    let (before, after): (Vec<&Value>, Vec<&Value>) = others
+        .iter()
+        .partition(|entry| there[..first].contains(entry));
+    let manifests: Vec<&Value> = before.into_iter().chain(ours).chain(after).collect();
     let index_bytes = index(&manifests)?;
     let index_path = folder.join("index.json");
     let before = fs::read(&index_path).ok();

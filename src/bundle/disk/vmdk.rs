@@ -1,8 +1,8 @@
 //! VMDK, `streamOptimized` (VMware, "Virtual Disk Format 5.0"): what OVF and vSphere take.
 //! `qemu-img` makes it, of the raw disk.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -37,11 +37,15 @@ pub fn check() -> Result<()> {
 /// # Errors
 /// When `qemu-img` fails, or what it made is not as expected.
 pub fn convert(from: &Path, to: &Path, uuid: &Uuid) -> Result<()> {
+    // The file's name is in it.
+    let folder = tempfile::tempdir().io("making", "a temporary folder")?;
+    let named = folder.path().join("disk.vmdk");
+    symlink(fs::canonicalize(to).io("opening", to)?, &named).io("making", &named)?;
     let output = Command::new(PROGRAM)
         .args(["convert", "-q", "-f", "raw", "-O", "vmdk"])
         .args(["-o", "subformat=streamOptimized"])
         .arg(from)
-        .arg(to)
+        .arg(&named)
         .stdin(Stdio::null())
         .output()
         .io("running", PROGRAM)?;
