@@ -12,7 +12,7 @@ use crate::check::subject::{Subject, folder};
 use crate::error::{Error, Kind, Result};
 use crate::import::{self, Part, SUITES, Suite, Target, report};
 use crate::profile::file::Architecture;
-use crate::profile::value::Name;
+use crate::profile::value::{Name, Refusal};
 use crate::store::write_atomic;
 
 pub(super) fn run(context: &Context, arguments: &Import) -> Result<Outcome> {
@@ -104,10 +104,10 @@ fn read(node: &Path) -> Result<Subject> {
 fn target(arguments: &Import) -> Result<Target> {
     let stem = arguments.output.file_stem().and_then(|stem| stem.to_str());
     let name = stem.unwrap_or("node");
-    let name: Name = name.to_owned().try_into().map_err(|why| {
+    let name: Name = name.to_owned().try_into().map_err(|why: Refusal| {
         Error::new(
             Kind::Usage,
-            format!("`{name}` cannot be an image's name: {why}"),
+            format!("`{name}` cannot be an image's name: {}", why.message),
         )
         .hint("give the profile another file name")
     })?;

@@ -9,16 +9,16 @@ use crate::error::{Context as _, Error, Kind, Result};
 use crate::profile::file::Architecture;
 use crate::profile::init::starter;
 use crate::profile::schema;
-use crate::profile::value::Name;
+use crate::profile::value::{Name, Refusal};
 
 pub(super) fn run(context: &Context, arguments: &Init) -> Result<Outcome> {
     let path = &arguments.profile;
     let stem = path.file_stem().and_then(|stem| stem.to_str());
     let name = arguments.name.as_deref().or(stem).unwrap_or("node");
-    let name: Name = name.to_owned().try_into().map_err(|why| {
+    let name: Name = name.to_owned().try_into().map_err(|why: Refusal| {
         Error::new(
             Kind::Usage,
-            format!("`{name}` cannot be an image's name: {why}"),
+            format!("`{name}` cannot be an image's name: {}", why.message),
         )
         .hint("give one with `--name`")
     })?;

@@ -119,10 +119,8 @@ fn the_root_must_be_the_images() {
 
     bundle(&scene, "vhd", &image, &image, "vhd");
     let vhd = refused(&mut scene.boot("good", &["vhd", "--image", "image"]), 2);
-    assert_snapshot!(vhd, @r"
-    error: booting `vhd`: a disk as VHD, as `vhd/disk.vhd`, cannot be compared with an image
-    hint: export it as `disk` or `qcow2`
-    ");
+    let said = "error: booting `vhd`: a disk as VHD, as `vhd/disk.vhd`, cannot be compared with an image\nhint: export it as `disk` or `qcow2`";
+    assert!(vhd.trim_end().ends_with(said), "{vhd}");
     scene.is_clean();
 }
 
@@ -134,11 +132,12 @@ fn a_proof_of_a_bundle_needs_its_image() {
     let scene = Scene::new();
     let image = scene.path("image");
     bundle(&scene, "bundle", &image, &image, "disk");
-    for attach in ["--attach", "--attach=localhost/a:1"] {
-        assert_snapshot!(refused(&mut scene.boot("good", &["bundle", attach]), 2), @r"
-        error: `--attach` of a bundle needs the image that it was made from
-        hint: name it with `--image`
-        ");
-    }
+    let said = ["--attach", "--attach=localhost/a:1"]
+        .map(|attach| refused(&mut scene.boot("good", &["bundle", attach]), 2));
+    assert_eq!(said[0], said[1]);
+    assert_snapshot!(said[0], @r"
+    error: `--attach` of a bundle needs the image that it was made from
+    hint: name it with `--image`
+    ");
     assert_eq!(scene.started(), [""; 0]);
 }

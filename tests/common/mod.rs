@@ -107,11 +107,12 @@ pub fn root(what: &str) -> bool {
     root
 }
 
-/// The digest of an image layout's only manifest.
+/// The digest of an image layout's only manifest of an image.
 pub fn manifest_digest(layout: &Path) -> String {
     let index = fs::read(layout.join("index.json")).unwrap();
     let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
-    let manifests = index["manifests"].as_array().unwrap();
+    let mut manifests = index["manifests"].as_array().unwrap().clone();
+    manifests.retain(|entry| entry["artifactType"].is_null());
     assert_eq!(manifests.len(), 1, "{index:#}");
     manifests[0]["digest"].as_str().unwrap().to_owned()
 }

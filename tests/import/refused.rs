@@ -142,11 +142,13 @@ fn huge_pages_are_not_kept_back_twice() {
             "kind: Node\nmetadata: {{name: a}}\nstatus:\n  nodeInfo: {{kubeletVersion: v1.33.4}}\n  capacity: {{memory: 16Gi, hugepages-2Mi: 1Gi, hugepages-1Gi: 2Gi}}\n  allocatable: {{memory: {left}}}\n"
         );
         fs::write(&object, node).unwrap();
-        let profile = folder.path().join(format!("{left}.toml"));
+        let profile = folder.path().join("node.toml");
         let mut import = nodelith();
         import.arg("import").arg("--node-object").arg(&object);
         run(import.arg("--output").arg(&profile));
-        let profile: toml::Table = fs::read_to_string(profile).unwrap().parse().unwrap();
+        let text = fs::read_to_string(&profile).unwrap();
+        fs::remove_file(&profile).unwrap();
+        let profile: toml::Table = text.parse().unwrap();
         let config = profile
             .get("kubelet")
             .and_then(|kubelet| kubelet.get("config"));

@@ -361,7 +361,7 @@ alias virtio:d00000001v* virtio_net
         for name in ["other", "virtio_net"] {
             assert!(!chosen.files.contains_key(name), "{name}");
         }
-        assert_eq!(chosen.files.len(), 10);
+        assert_eq!(chosen.files.len(), 11);
     }
 
     #[test]
