@@ -17,8 +17,9 @@ use super::{ASIDE, ELSEWHERE, Guard, Store};
 use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Result};
 
-/// How long a lock is waited for.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a lock is waited for, and how often it is looked at.
+const PATIENCE: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// How many things of one sort there are, and their size in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -105,7 +106,7 @@ impl Store {
         loop {
             match lock_file(&lock, FlockOperation::NonBlockingLockExclusive) {
                 Ok(guard) => return Ok(guard),
-                Err(_) if begun.elapsed() < PATIENCE => sleep(PATIENCE / 20),
+                Err(_) if begun.elapsed() < PATIENCE => sleep(PAUSE),
                 Err(_) => {
                     let message = "the store is in use by another process";
                     return Err(Error::new(Kind::Io, message)
