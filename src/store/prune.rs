@@ -7,8 +7,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, DirEntry};
 use std::path::{Path, PathBuf};
-use std::thread::sleep;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::FlockOperation;
 
@@ -16,10 +15,6 @@ use super::scratch::lock_file;
 use super::{ASIDE, ELSEWHERE, Guard, Store};
 use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Result};
-
-/// How long a lock is waited for, and how often it is looked at.
-const PATIENCE: Duration = Duration::from_secs(30);
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// How many things of one sort there are, and their size in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -98,30 +93,16 @@ impl Store {
         Ok(amounts)
     }
 
-    /// Keeps others out. A build that has just ended may have a worker that is still dying,
-    /// and holds the lock a moment longer.
-    fn alone(&self) -> Result<Guard> {
-        let lock = self.root.join("locks/use");
-        let begun = Instant::now();
-        loop {
-            match lock_file(&lock, FlockOperation::NonBlockingLockExclusive) {
-                Ok(guard) => return Ok(guard),
-                Err(_) if begun.elapsed() < PATIENCE => sleep(PAUSE),
-                Err(_) => {
-                    let message = "the store is in use by another process";
-                    return Err(Error::new(Kind::Io, message)
-                        .hint("wait until no build is running, then prune again"));
-                }
-            }
-        }
-    }
-
     /// Removes what was not used for `age`.
     ///
     /// # Errors
     /// [`Kind::Io`] while a build uses the store, or when removing fails.
     pub fn prune(&self, age: Duration, dry_run: bool) -> Result<Pruned> {
-        let _guard = self.alone()?;
+        let lock = self.root.join("locks/use");
+        let _guard = lock_file(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+            Error::new(Kind::Io, "the store is in use by another process")
+                .hint("wait until no build is running, then prune again")
+        })?;
         let limit = SystemTime::now().checked_sub(age);
         let old = |used: SystemTime| limit.is_some_and(|limit| used <= limit);
         let remove = |path: &Path, size: u64, amount: &mut Amount| -> Result<()> {

@@ -40,6 +40,13 @@ pub fn shared_store() -> PathBuf {
     scratch().join("store")
 }
 
+/// Puts a store to `to` that has what the one in `from` has, by links. Its locks are its
+/// own: a lock is of a file, whatever names that has.
+pub fn copy_store(from: &Path, to: &Path) {
+    run(Command::new("cp").arg("-al").arg(from).arg(to));
+    fs::remove_dir_all(to.join("locks")).unwrap();
+}
+
 /// Runs a command that must succeed and returns its standard output.
 pub fn run(command: &mut Command) -> Vec<u8> {
     let output = output(command);

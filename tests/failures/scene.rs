@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use insta::internals::SettingsBindDropGuard;
 
 use super::common::mirror::{MINIMAL, Mirror, minimal_packages};
-use super::common::{self, manifest_digest, output, run, scratch};
+use super::common::{self, copy_store, manifest_digest, output, run, scratch};
 
 /// A profile of one made-up package.
 pub const HELLO: &str = r#"
@@ -59,11 +59,7 @@ impl Scene {
     pub fn built() -> (Self, Mirror) {
         let mirror = Mirror::new(minimal_packages());
         let scene = Self::new(MINIMAL);
-        let mut copy = Command::new("cp");
-        run(copy
-            .arg("-al")
-            .arg(store_with_root())
-            .arg(scene.path("store")));
+        copy_store(store_with_root(), &scene.path("store"));
         run(&mut scene.build(&mirror));
         (scene, mirror)
     }

@@ -100,12 +100,9 @@ fn workflow(team: &Team, origin: &Path, known: &BTreeMap<String, String>, secret
             let name = task["name"].as_str().unwrap();
             match name {
                 // Its store is warm.
-                "build" => drop(super::common::run(
-                    std::process::Command::new("cp")
-                        .arg("-al")
-                        .arg(team.first().path("store"))
-                        .arg(shell.path("store")),
-                )),
+                "build" => {
+                    super::common::copy_store(&team.first().path("store"), &shell.path("store"));
+                }
                 "publish" => {
                     let nowhere = "file:///nowhere".to_owned();
                     shell

@@ -87,8 +87,7 @@ fn jobs_build_check_and_publish() {
     }
     // The runner kept its store from another day.
     let store = shell.checkout().join(".nodelith-store");
-    let mut copy = std::process::Command::new("cp");
-    super::common::run(copy.arg("-al").arg(team.first().path("store")).arg(&store));
+    super::common::copy_store(&team.first().path("store"), &store);
     // An unprotected branch does not write to the cache.
     job(&shell, &jobs, "node-image", &set);
     assert_eq!(team.registry.stored(), 0);

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 use super::common::mirror::{MINIMAL, Mirror, Recipe, minimal_packages};
-use super::common::{document, manifest_digest, nodelith, output, run, scratch};
+use super::common::{copy_store, document, manifest_digest, nodelith, output, run, scratch};
 use super::docker::DockerRegistry;
 
 /// A file of the profile's own, so that its configuration has something to say.
@@ -38,10 +38,7 @@ impl Team {
                 .unwrap(),
         };
         let first = team.machine("a");
-        run(Command::new("cp")
-            .arg("-al")
-            .arg(first_store())
-            .arg(first.path("store")));
+        copy_store(first_store(), &first.path("store"));
         run(first
             .nodelith(&["lock", "node.toml"])
             .args(["--mirror", &team.mirror.url()])

@@ -28,7 +28,7 @@ use std::sync::{Mutex, PoisonError};
 
 use blobs::{Blobs, layer};
 use common::mirror::{Mirror, Recipe, minimal_packages};
-use common::{run, scratch};
+use common::{copy_store, run, scratch};
 use docker::DockerRegistry;
 use scene::{HELLO, Scene};
 
@@ -72,10 +72,7 @@ impl Stage {
     fn renew_store(&self, containerd: &'static str) {
         let store = self.scene.path("store");
         let _ = fs::remove_dir_all(&store);
-        run(Command::new("cp")
-            .arg("-al")
-            .arg(root(containerd))
-            .arg(store));
+        copy_store(&root(containerd), &store);
     }
 
     fn build(&self, output: &str) -> Command {
