@@ -10,10 +10,10 @@ use nodelith::bundle::disk::content::{Content, Piece};
 use nodelith::bundle::disk::qcow2;
 use nodelith::bundle::output::Target;
 use nodelith::bundle::verity::{BLOCK, HashTree, leaves};
-use nodelith::image::Image;
 
 use crate::data::Data;
-use crate::figures::{Aim, Measure, Tool};
+use crate::figures::{Measure, Tool};
+use crate::root::{OfImage, beside};
 use crate::{Result, run};
 
 /// All three.
@@ -25,19 +25,9 @@ pub fn measures(data: &Data, runs: usize) -> Result<[Measure; 3]> {
     run::done(export.arg(folder.path()))?;
     Ok([
         verity(data, &folder.path().join("root.erofs"), runs)?,
-        squashfs(data, runs)?,
+        SQUASHFS.measure(data, runs)?,
         qcow2(data, &folder.path().join("disk.raw"), runs)?,
     ])
-}
-
-fn measure(name: &'static str, ours: Tool, theirs: Tool) -> Measure {
-    Measure {
-        name,
-        unit: "s",
-        ours,
-        peers: vec![theirs],
-        aim: Aim::Ratio(1.0),
-    }
 }
 
 /// Root image → its hashes.
@@ -56,48 +46,19 @@ fn verity(data: &Data, image: &Path, runs: usize) -> Result<Measure> {
         theirs.add(run::timed(format.arg("format").arg(image).arg(&second))?);
         theirs.bytes = Some(fs::metadata(&second)?.len());
     }
-    Ok(measure("dm-verity hashes", ours, theirs))
+    Ok(beside("dm-verity hashes", ours, theirs))
 }
 
-/// Image → squashfs, beside unpacking the same layers and giving the folder to
-/// `mksquashfs`, which both end in.
-fn squashfs(data: &Data, runs: usize) -> Result<Measure> {
-    let mut ours = Tool::new("nodelith");
-    let mut theirs = Tool::new("tar, mksquashfs");
-    let layout = data.layout(&data.downloads);
-    let layers = Image::open(&layout.display().to_string(), None)?.layers;
-    for number in 1..=runs {
-        eprintln!("squashfs of an image {number}/{runs}");
-        let folder = data.folder()?;
-        let mut export = Command::new(&data.nodelith);
-        export.arg("export").arg(&layout);
-        export.args(["--to", "squashfs", "--output"]);
-        ours.add(run::timed(export.arg(folder.path()))?);
-        ours.bytes = Some(fs::metadata(folder.path().join("root.squashfs"))?.len());
-        drop(folder);
-
-        let folder = data.folder()?;
-        let mut unpack = Command::new("bash");
-        unpack.arg("-c").arg(UNPACK).arg(folder.path());
-        for layer in &layers {
-            let digest = layer.descriptor.digest.hex();
-            unpack.arg(layout.join("blobs/sha256").join(digest));
-        }
-        theirs.add(run::timed(&mut unpack)?);
-        theirs.bytes = Some(fs::metadata(folder.path().join("root.squashfs"))?.len());
-    }
-    Ok(measure("squashfs of an image", ours, theirs))
-}
-
-/// Layers, a folder, a squashfs in the folder `$0`.
-const UNPACK: &str = r#"
-set -euo pipefail
-mkdir "$0/root"
-for layer; do
-    zstd -qdc "$layer" | tar -xp --numeric-owner --xattrs '--xattrs-include=*' -C "$0/root"
-done
+/// The root as squashfs, which both make by `mksquashfs`.
+const SQUASHFS: OfImage = OfImage {
+    name: "squashfs of an image",
+    format: "squashfs",
+    file: "root.squashfs",
+    peer: "tar, mksquashfs",
+    script: r#"
 mksquashfs "$0/root" "$0/root.squashfs" -quiet -no-progress -comp zstd
-"#;
+"#,
+};
 
 /// Raw disk → qcow2 with compressed clusters.
 fn qcow2(data: &Data, disk: &Path, runs: usize) -> Result<Measure> {
@@ -119,7 +80,7 @@ fn qcow2(data: &Data, disk: &Path, runs: usize) -> Result<Measure> {
         let mut compare = Command::new("qemu-img");
         run::done(compare.arg("compare").arg(&first).arg(&second))?;
     }
-    Ok(measure("raw to qcow2", ours, theirs))
+    Ok(beside("raw to qcow2", ours, theirs))
 }
 
 /// `bench --verity IMAGE FILE`, in a process of its own.

@@ -112,7 +112,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
     measures.push(packing);
     measures.push(unchanged(&data, runs)?);
     measures.push(one_file(&data, runs)?);
-    measures.push(root::of_image(&data, runs)?);
+    measures.push(root::ROOT_IMAGE.measure(&data, runs)?);
     measures.push(root::of_folder(&data, runs)?);
     measures.extend(disks::measures(&data, runs)?);
     measures.push(fleet::measure(&data, runs)?);

@@ -18,52 +18,81 @@ use crate::data::Data;
 use crate::figures::{Aim, Measure, Tool};
 use crate::{Result, run};
 
-/// Image → root image with its hashes, beside unpacking the same layers and giving
-/// the folder to `mkfs.erofs` and `veritysetup`.
-pub fn of_image(data: &Data, runs: usize) -> Result<Measure> {
-    let mut ours = Tool::new("nodelith");
-    let mut theirs = Tool::new("tar, mkfs.erofs, veritysetup");
-    let layout = data.layout(&data.downloads);
-    let layers = Image::open(&layout.display().to_string(), None)?.layers;
-    for number in 1..=runs {
-        eprintln!("root image of an image {number}/{runs}");
-        let folder = data.folder()?;
-        let out = folder.path().join("out");
-        let mut export = Command::new(&data.nodelith);
-        export.arg("export").arg(&layout);
-        export.args(["--to", "verity", "--output"]).arg(&out);
-        ours.add(run::timed(&mut export)?);
-        ours.bytes = Some(fs::metadata(out.join("root.erofs"))?.len());
-        drop(folder);
+/// What is made of an image, beside unpacking the same layers and a script that makes it
+/// of the folder.
+pub struct OfImage {
+    pub name: &'static str,
+    pub format: &'static str,
+    /// The file that both make.
+    pub file: &'static str,
+    pub peer: &'static str,
+    /// Makes the file of the folder `$0/root`, in the folder `$0`.
+    pub script: &'static str,
+}
 
-        let folder = data.folder()?;
-        let mut unpack = Command::new("bash");
-        unpack.arg("-c").arg(UNPACK).arg(folder.path());
-        for layer in &layers {
-            let digest = layer.descriptor.digest.hex();
-            unpack.arg(layout.join("blobs/sha256").join(digest));
+/// The root image with its hashes.
+pub const ROOT_IMAGE: OfImage = OfImage {
+    name: "root image of an image",
+    format: "verity",
+    file: "root.erofs",
+    peer: "tar, mkfs.erofs, veritysetup",
+    script: r#"
+mkfs.erofs --quiet "$0/root.erofs" "$0/root"
+veritysetup format "$0/root.erofs" "$0/root.verity"
+"#,
+};
+
+impl OfImage {
+    /// Measures it.
+    pub fn measure(&self, data: &Data, runs: usize) -> Result<Measure> {
+        let mut ours = Tool::new("nodelith");
+        let mut theirs = Tool::new(self.peer);
+        let layout = data.layout(&data.downloads);
+        let layers = Image::open(&layout.display().to_string(), None)?.layers;
+        let script = format!("{UNPACK}{}", self.script);
+        for number in 1..=runs {
+            eprintln!("{} {number}/{runs}", self.name);
+            let folder = data.folder()?;
+            let out = folder.path().join("out");
+            let mut export = Command::new(&data.nodelith);
+            export.arg("export").arg(&layout);
+            export.args(["--to", self.format, "--output"]).arg(&out);
+            ours.add(run::timed(&mut export)?);
+            ours.bytes = Some(fs::metadata(out.join(self.file))?.len());
+            drop(folder);
+
+            let folder = data.folder()?;
+            let mut unpack = Command::new("bash");
+            unpack.arg("-c").arg(&script).arg(folder.path());
+            for layer in &layers {
+                let digest = layer.descriptor.digest.hex();
+                unpack.arg(layout.join("blobs/sha256").join(digest));
+            }
+            theirs.add(run::timed(&mut unpack)?);
+            theirs.bytes = Some(fs::metadata(folder.path().join(self.file))?.len());
         }
-        theirs.add(run::timed(&mut unpack)?);
-        theirs.bytes = Some(fs::metadata(folder.path().join("root.erofs"))?.len());
+        Ok(beside(self.name, ours, theirs))
     }
-    Ok(Measure {
-        name: "root image of an image",
+}
+
+/// Two tools' times; ours are to be the shorter ones.
+pub fn beside(name: &'static str, ours: Tool, theirs: Tool) -> Measure {
+    Measure {
+        name,
         unit: "s",
         ours,
         peers: vec![theirs],
         aim: Aim::Ratio(1.0),
-    })
+    }
 }
 
-/// Layers, a folder, a root image and its hashes in the folder `$0`.
+/// Layers to the folder `$0/root`.
 const UNPACK: &str = r#"
 set -euo pipefail
 mkdir "$0/root"
 for layer; do
     zstd -qdc "$layer" | tar -xp --numeric-owner --xattrs '--xattrs-include=*' -C "$0/root"
 done
-mkfs.erofs --quiet "$0/root.erofs" "$0/root"
-veritysetup format "$0/root.erofs" "$0/root.verity"
 "#;
 
 /// A folder → root image with its hashes, by the library's own stages.
@@ -90,13 +119,7 @@ pub fn of_folder(data: &Data, runs: usize) -> Result<Measure> {
         theirs.add(seconds + run::timed(format.arg(folder.path().join("root.verity")))?);
         theirs.bytes = Some(fs::metadata(&image)?.len());
     }
-    Ok(Measure {
-        name: "root image of a folder",
-        unit: "s",
-        ours,
-        peers: vec![theirs],
-        aim: Aim::Ratio(1.0),
-    })
+    Ok(beside("root image of a folder", ours, theirs))
 }
 
 /// `bench --root-image ROOT FOLDER`, in a process of its own.

@@ -41,6 +41,15 @@ if [ "$made" != {{ image.digest }} ]; then
 fi
 {% if scale_set is not none %}
 
+# Making it again would set its size again.
+if known=$(az vmss show --resource-group {{ resource_group }} --name {{ scale_set }} \
+    --query 'tags."io.nodelith.manifest"' --output tsv 2> /dev/null); then
+    if [ "$known" != {{ image.digest }} ]; then
+        echo error: scale set {{ scale_set }} is there already and is of another image >&2
+        exit 1
+    fi
+    exit
+fi
 image=$(az sig image-version show --resource-group {{ resource_group }} --gallery-name {{ gallery }} \
     --gallery-image-definition {{ definition }} --gallery-image-version {{ version }} --query id --output tsv)
 az vmss create --resource-group {{ resource_group }} --location {{ location }} --name {{ scale_set }} \

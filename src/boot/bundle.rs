@@ -7,15 +7,12 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::bundle::disk::qcow2::read::Qcow2;
-use crate::bundle::export::{DESCRIPTION, Format};
+use crate::bundle::export::{DESCRIPTION, Format, LONGEST};
 use crate::bundle::same::{self, FileRoot, Form};
 use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Result};
 use crate::image::Image;
 use crate::report::{Report, Unit};
-
-/// The greatest description that is read, in bytes.
-const LARGEST: u64 = 1 << 20;
 
 /// Disks that QEMU reads, in the order in which they are taken.
 const DISKS: [Format; 3] = [Format::Disk, Format::Qcow2, Format::Vhd];
@@ -155,7 +152,7 @@ impl Bundle {
 fn description(path: &Path) -> Result<Description> {
     let mut text = String::new();
     let file = File::open(path).io("opening", path)?;
-    let read = file.take(LARGEST).read_to_string(&mut text);
+    let read = file.take(LONGEST).read_to_string(&mut text);
     read.io("reading", path)?;
     let about: Description =
         serde_json::from_str(&text).map_err(|error| Error::io("reading", path, error))?;

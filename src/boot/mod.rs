@@ -127,7 +127,7 @@ pub fn prove(
             (start, test, report::About::image(&subject, options.way))
         }
         Target::Bundle(bundle) => {
-            // What boots by firmware has a systemd that takes units so.
+            // Its systemd is not known. One before 256 takes no unit so, and the test never begins.
             let test = Test::make(UNITS_AS_CREDENTIALS, guest::SCRIPT, folder)?;
             let start = ways::start_bundle(bundle, &test, options, folder)?;
             (start, test, report::About::bundle(bundle, options.way))

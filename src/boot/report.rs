@@ -32,6 +32,8 @@ pub(super) struct About {
     way: Way,
     /// The os-release's name, where it is known before.
     system: Option<String>,
+    /// Whether it is a bundle.
+    bundle: bool,
 }
 
 impl About {
@@ -41,6 +43,7 @@ impl About {
             digest: subject.image.manifest.digest,
             way,
             system: os_name(&String::from_utf8_lossy(&subject.parts.os_release)),
+            bundle: false,
         }
     }
 
@@ -50,6 +53,7 @@ impl About {
             digest: bundle.image,
             way,
             system: None,
+            bundle: true,
         }
     }
 }
@@ -144,6 +148,10 @@ impl Proof {
         }
         if self.late {
             text += "\nhint: a slow machine may need more time: `--deadline SECONDS`";
+            if self.about.bundle && self.about.system.is_none() {
+                text += "\nhint: in a bundle whose systemd is older than 256 the test never begins: \
+                         boot its image with `--way kernel`";
+            }
         }
         text
     }

@@ -7,6 +7,8 @@ mod sums;
 mod sysupdate;
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -53,6 +55,8 @@ pub struct Options<'a> {
 
 /// The file that says what the others are; it appears last.
 pub const DESCRIPTION: &str = "export.json";
+/// The longest description that is read, in bytes.
+pub const LONGEST: u64 = 4 << 20;
 
 /// What came of an export.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -337,7 +341,11 @@ fn commit(folder: &Folder, outputs: Vec<(Format, Output)>, description: &Value) 
 /// none.
 #[must_use]
 pub fn described(folder: &Path) -> Option<BTreeSet<String>> {
-    let text = std::fs::read(folder.join(DESCRIPTION)).ok()?;
+    let path = folder.join(DESCRIPTION);
+    // Opening a pipe would wait for somebody.
+    let file = path.is_file().then(|| File::open(&path).ok())??;
+    let mut text = Vec::new();
+    file.take(LONGEST).read_to_end(&mut text).ok()?;
     let value: Value = serde_json::from_slice(&text).ok()?;
     let files = value["files"].as_array();
     let files = files.filter(|_| value["schema"] == "nodelith.export")?;

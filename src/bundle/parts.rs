@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use super::initrd::modules::{Texts, choose, plain};
 use super::initrd::{self, Init};
 use super::uki;
-use super::update::{BLESS, Name, REPART, SYSUPDATE};
+use super::update::{BLESS, MKFS, Name, REPART, SYSUPDATE};
 use crate::error::{Error, Kind, Result};
 use crate::image::read::Image;
 use crate::image::source::reading;
@@ -51,11 +51,13 @@ pub struct Parts {
     pub taken: Vec<String>,
 }
 
-/// Programs of systemd that an image may lack and boots nevertheless.
+/// Programs that an image may lack and boots nevertheless.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tools {
     /// What makes partitions.
     pub repart: bool,
+    /// What makes the file system of `/var`.
+    pub mkfs: bool,
     /// What marks a version as good.
     pub bless: bool,
     /// What fetches versions.
@@ -165,6 +167,7 @@ impl Parts {
             network_initrd: with_network.as_ref().map(make).transpose()?,
             tools: Tools {
                 repart: own.has(REPART),
+                mkfs: MKFS.iter().any(|path| own.has(path)),
                 bless: own.has(BLESS),
                 sysupdate: own.has(SYSUPDATE),
             },

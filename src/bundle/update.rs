@@ -24,6 +24,8 @@ pub const BLESS: &str = "usr/lib/systemd/systemd-bless-boot";
 pub const SYSUPDATE: &str = "usr/lib/systemd/systemd-sysupdate";
 /// The program of an image that makes partitions.
 pub const REPART: &str = "usr/bin/systemd-repart";
+/// The program of an image that makes the file system of `/var`, where distributions have it.
+pub const MKFS: [&str; 2] = ["usr/sbin/mkfs.ext4", "usr/bin/mkfs.ext4"];
 
 /// What a version is called: the image's id and version.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,7 +17,6 @@ use crate::boot::{
     Accelerator, Bundle, Options, Proof, Target, Way, clean_up_when_interrupted, identity, json,
     junit, prove,
 };
-use crate::digest::Digest;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::image::Image;
 use crate::store::write_atomic;
@@ -95,14 +94,6 @@ impl Opened {
         }
     }
 
-    /// The digest of the image's manifest.
-    fn digest(&self) -> Digest {
-        match self {
-            Self::Image(image) => image.manifest.digest,
-            Self::Bundle(bundle, _) => bundle.image,
-        }
-    }
-
     /// The image, if it is at hand.
     fn image(&self) -> Option<&Image> {
         match self {
@@ -121,14 +112,10 @@ fn prove_one(
     name: &str,
 ) -> Result<Vec<Proof>> {
     let opened = Opened::open(context, arguments, name)?;
-    let place = match arguments.attach.is_some() {
-        true => Some(Place::find(
-            context,
-            arguments,
-            opened.image(),
-            opened.digest(),
-        )?),
-        false => None,
+    let place = match (&arguments.attach, opened.image()) {
+        (Some(_), Some(image)) => Some(Place::find(context, arguments, image)?),
+        // `attach::check` saw to it that there is an image.
+        _ => None,
     };
     let mut proofs = Vec::new();
     for way in ways(arguments, name) {

@@ -10,7 +10,7 @@ root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 
 # What names of secrets end in, and what stands between them and the value.
-names='password|passwd|token|secret|access_?key|secret_?key'
+names='pass|passwd|password|passphrase|token|secret|(access|account|api|encryption|license|private|secret|shared)[-_]?key'
 sign="\\\\*[\"']?[[:space:]]*[:=][[:space:]]*\[?[[:space:]]*\\\\*"
 # Between a flag and its value: also the end of a line that goes on, and of an item.
 gap="[\"']?[,[:space:]\\\\]+"

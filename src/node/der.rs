@@ -6,6 +6,8 @@
 //! UTF-8, ASCII letters become small, blanks are trimmed and folded, and the
 //! outermost header is left off. SHA-1 is here a name, not a protection.
 
+use base64::prelude::{BASE64_STANDARD, Engine};
+
 use crate::der::{INTEGER, OBJECT, SEQUENCE, SET, UTF8, element, encode, expect};
 use crate::pem;
 
@@ -47,22 +49,7 @@ pub(super) fn to_pem(der: &[u8]) -> String {
 
 /// Bytes in Base64 (RFC 4648, section 4), on one line.
 pub(super) fn to_base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut body = String::new();
-    for chunk in bytes.chunks(3) {
-        let bits = (0..3).fold(0_u32, |bits, at| {
-            bits << 8 | u32::from(chunk.get(at).copied().unwrap_or(0))
-        });
-        for at in 0..4 {
-            if at <= chunk.len() {
-                let index = (bits >> (18 - 6 * at)) & 0x3f;
-                body.push(char::from(LETTERS[index as usize]));
-            } else {
-                body.push('=');
-            }
-        }
-    }
-    body
+    BASE64_STANDARD.encode(bytes)
 }
 
 /// The content of a certificate's subject (RFC 5280, 4.1).

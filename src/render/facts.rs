@@ -5,16 +5,13 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use crate::bundle::export::DESCRIPTION;
+use crate::bundle::export::{DESCRIPTION, LONGEST};
 use crate::compat::kubernetes;
 use crate::compat::version::Version;
 use crate::digest::Digest;
 use crate::error::{Context, Error, Kind, Place, Result};
 use crate::image::annotations;
 use crate::image::read::Image;
-
-/// The longest description of an export, in bytes.
-const LONGEST: u64 = 4 << 20;
 
 /// What templates may name beside their values: `image` and `bundle`. What is not known
 /// has no key.

@@ -114,6 +114,14 @@ fn one_root_on_disks() {
     error: the export in `out` has no root to compare
     hint: `erofs`, `pxe`, `disk`, `qcow2` and `vhd` have one
     ");
+    // Nobody writes into a pipe: reading it would never end.
+    fs::create_dir(scene.path("pipe")).unwrap();
+    run(Command::new("mkfifo").arg(scene.path("pipe/export.json")));
+    let mut command = Command::new("timeout");
+    command.arg("60").arg(env!("CARGO_BIN_EXE_nodelith"));
+    command.args(["same-root", "pipe"]);
+    let said = output(command.current_dir(scene.path("")));
+    assert_eq!(said.status.code(), Some(2));
 }
 
 /// Says of the root's partition that it is something else's.

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use insta::assert_snapshot;
-use nodelith::bundle::update::{BLESS, REPART, SYSUPDATE};
+use nodelith::bundle::update::{BLESS, MKFS, REPART, SYSUPDATE};
 use nodelith::tree::{Tree, TreePath};
 
 use crate::common::{json, output, refused, run};
@@ -115,6 +115,8 @@ fn what_an_image_lacks_for_updates_is_said() {
     warning: the image has no `systemd-bless-boot` (in Debian from systemd-boot): no version is marked as good, so one that does not come up is tried for ever
     warning: the image has no `systemd-sysupdate` (in Debian from systemd-container): a node that runs this version takes no newer one
     ");
+    let scene = Scene::of(without(MKFS[0]));
+    assert_snapshot!(warnings(&scene, "disk"), @"warning: the image has no `mkfs.ext4` (in Debian from e2fsprogs): its disk gets no second slot, and its `/var` is in memory");
     // Nothing of it matters to a root image alone.
     assert_eq!(warnings(&scene, "erofs"), "");
 }

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::common::{json, refused, run};
 use crate::images::{export, ours};
+use crate::pxe::list;
 use crate::sample;
 
 pub const RELEASE: &str = "6.1.0-test";
@@ -79,7 +80,12 @@ pub fn bootable(folder: &Path) -> Tree {
     add("usr/lib/os-release", about.into());
     add(STUB, program(folder, "stub"));
     add(LOADER, program(folder, "loader"));
-    for tool in [update::BLESS, update::REPART, update::SYSUPDATE] {
+    for tool in [
+        update::BLESS,
+        update::MKFS[0],
+        update::REPART,
+        update::SYSUPDATE,
+    ] {
         add(tool, Vec::new());
     }
     tree
@@ -155,10 +161,7 @@ fn what_is_in_the_unified_kernel_image_and_on_the_disk() {
 
     // The initrd.
     fs::write(scene.path("initrd.zst"), section(&uki, ".initrd")).unwrap();
-    let list = run(Command::new("sh")
-        .args(["-c", "zstd -qdc initrd.zst 2>/dev/null | cpio -t --quiet"])
-        .current_dir(scene.0.path()));
-    assert_snapshot!(String::from_utf8(list).unwrap(), @r"
+    assert_snapshot!(list(scene.0.path(), "initrd.zst"), @r"
     init
     etc
     etc/initrd-release

@@ -48,6 +48,8 @@ fn what_it_gathers_has_no_secrets() {
         "\nauthentication:\n",
         // A flag and its value apart, in one line and over several.
         "--token REMOVED --basic-auth 'REMOVED' --secret \\\n    REMOVED --token-file /etc/agent/token",
+        "DD_API_KEY=REMOVED DB_PASS=REMOVED",
+        "--api-key REMOVED --tls-private-key-file=/etc/agent/key",
         "'HEADERS=Authorization: REMOVED' ",
         "MORE=Authorization = [\\\"REMOVED",
         "\"site.example/agent-password\": \"REMOVED\"",

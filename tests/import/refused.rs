@@ -1,6 +1,8 @@
 //! What cannot be imported is said clearly.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use insta::assert_snapshot;
 
@@ -57,6 +59,13 @@ fn a_profile_that_is_there() {
 }
 
 /// Broken files are counted as lost, and the rest is imported.
+/// The report of an import whose profile goes into `folder`.
+fn report(folder: &Path, import: &mut Command) -> String {
+    import.args(["--kubernetes", "1.33", "--output"]);
+    let said = String::from_utf8(run(import.arg(folder.join("node.toml")))).unwrap();
+    said.replace(folder.to_str().unwrap(), "FOLDER")
+}
+
 #[test]
 fn broken_files() {
     let folder = tempfile::tempdir().unwrap();
@@ -67,12 +76,7 @@ fn broken_files() {
     let mut import = nodelith();
     import.arg("import").arg("--docker-config").arg(&daemon);
     import.arg("--containerd-config").arg(&containerd);
-    import.args(["--kubernetes", "1.33", "--output"]);
-    let said = run(import.arg(folder.path().join("node.toml")));
-    let said = String::from_utf8(said)
-        .unwrap()
-        .replace(folder.path().to_str().unwrap(), "FOLDER");
-    assert_snapshot!(said, @r"
+    assert_snapshot!(report(folder.path(), &mut import), @r"
     carried over (0)
 
     changed in meaning (0)
@@ -97,12 +101,7 @@ fn lists_of_images_and_nodes_that_are_none() {
     let mut import = nodelith();
     import.arg("import").arg("--images").arg(&images);
     import.arg("--node-object").arg(&object);
-    import.args(["--kubernetes", "1.33", "--output"]);
-    let said = run(import.arg(folder.path().join("node.toml")));
-    let said = String::from_utf8(said)
-        .unwrap()
-        .replace(folder.path().to_str().unwrap(), "FOLDER");
-    assert_snapshot!(said, @r"
+    assert_snapshot!(report(folder.path(), &mut import), @r"
     carried over (0)
 
     changed in meaning (0)

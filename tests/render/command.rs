@@ -376,19 +376,16 @@ fn a_real_export_is_read() {
         .args(["--to", "tar,erofs", "--output"])
         .arg(&bundle);
     run(&mut export);
-    let mut command = nodelith();
-    command.args(["render", "gce"]).arg(&bundle);
-    command.args([
-        "--set",
-        "project=clusters",
-        "--set",
-        "bucket=images",
-        "--set",
-        "machine_type=n2",
-        "--set",
-        "file=root.tar",
-    ]);
-    let text = String::from_utf8(run(&mut command)).unwrap();
+    let gce = |more: &[&str]| {
+        let mut command = nodelith();
+        command.args(["render", "gce"]).arg(&bundle);
+        let values = ["project=clusters", "bucket=images", "machine_type=n2"];
+        for value in values.iter().chain(more) {
+            command.args(["--set", value]);
+        }
+        command
+    };
+    let text = String::from_utf8(run(&mut gce(&["file=root.tar"]))).unwrap();
     let tar = fs::read(bundle.join("root.tar")).unwrap();
     let digest = nodelith::digest::Digest::of(&tar).hex();
     assert!(
@@ -396,17 +393,7 @@ fn a_real_export_is_read() {
         "{text}"
     );
     // Of a format that was not made.
-    let mut command = nodelith();
-    command.args(["render", "gce"]).arg(&bundle);
-    command.args([
-        "--set",
-        "project=clusters",
-        "--set",
-        "bucket=images",
-        "--set",
-        "machine_type=n2",
-    ]);
-    let said = refused(&mut command, 2);
+    let said = refused(&mut gce(&[]), 2);
     assert!(
         said.starts_with("error: value `checksum` of template `gce` is missing"),
         "{said}"

@@ -292,7 +292,16 @@ fn what_is_of_another_image_is_not_taken() {
         let (ran, said) = script(folder.path(), name, more);
         assert!(ran.status.success(), "{name}: {said}");
         assert!(!said.contains("sha256sum|"), "{name}: {said}");
+        // What runs is not made anew.
+        assert!(!said.contains("vmss|create"), "{name}: {said}");
     }
+    let cases = format!("*vmss*show*) echo sha256:0;; *tags.*manifest*) echo {digest};;");
+    fakes(folder.path(), &cases);
+    let (ran, said) = script(folder.path(), "azure", &scale_set);
+    assert_eq!(ran.status.code(), Some(1), "{said}");
+    let why = String::from_utf8(ran.stderr).unwrap();
+    assert!(why.contains("scale set workers is there already"), "{why}");
+    assert!(!said.contains("vmss|create"), "{said}");
 }
 
 /// iPXE joins lines that end in a backslash; and Matchbox hands it what is in JSON.

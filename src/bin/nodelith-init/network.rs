@@ -287,8 +287,12 @@ impl Talk {
             };
             match self.exchange.hear(&buffer[..size]) {
                 Heard::Granted(lease) => return Some(lease),
-                Heard::Offered | Heard::Refused => {
+                Heard::Offered => {
                     (self.next, self.pause, self.requests) = (Instant::now(), PAUSE, 0);
+                }
+                // Not at once: who offers what it refuses would be asked without end.
+                Heard::Refused => {
+                    (self.next, self.pause, self.requests) = (Instant::now() + REST, PAUSE, 0);
                 }
                 Heard::Nothing => {}
             }

@@ -228,7 +228,7 @@ impl Units {
             &format!(
                 "[Unit]\nDescription=Where updates come from\nConditionCredential={CREDENTIAL}\n\
                  Before=systemd-sysupdate.service\n\n\
-                 [Service]\nType=oneshot\nRemainAfterExit=yes\nLoadCredential={CREDENTIAL}\n\
+                 [Service]\nType=oneshot\nRemainAfterExit=yes\nImportCredential={CREDENTIAL}\n\
                  ExecStart=/bin/sh {script}\n"
             ),
         )?;
@@ -258,6 +258,17 @@ mod tests {
             assert!(target.contains("\nOnFailure=nodelith-fallback.service\n"));
             assert!(run.path().join("nodelith/fallback").is_file());
         }
+    }
+
+    #[test]
+    fn a_credential_may_be_encrypted() {
+        let run = tempfile::tempdir().unwrap();
+        let units = Units::new(run.path()).unwrap();
+        units.by_credential().unwrap();
+        let unit = units.folder.join("nodelith-update-source.service");
+        let text = fs::read_to_string(unit).unwrap();
+        assert!(text.contains("\nImportCredential=nodelith.update-url\n"));
+        assert!(!text.contains("LoadCredential="));
     }
 
     #[test]

@@ -163,7 +163,8 @@ impl<'a> Machine<'a> {
             &self.sizes(size)?,
         )?;
         for format in job.formats.iter().filter(|format| format.is_disk()) {
-            outputs.push(write(job, &disk, *format)?);
+            let output = write(job, &disk, *format, &outputs)?;
+            outputs.push(output);
         }
         Ok(outputs)
     }
@@ -228,7 +229,13 @@ fn command_line(root_hash: &Hash) -> String {
     format!("roothash={} {WORDS}", hex(root_hash))
 }
 
-fn write(job: &Job<'_>, disk: &Disk<'_>, format: Format) -> Result<(Format, Output)> {
+/// Writes the disk in one form; `made` is what was written before.
+fn write(
+    job: &Job<'_>,
+    disk: &Disk<'_>,
+    format: Format,
+    made: &[(Format, Output)],
+) -> Result<(Format, Output)> {
     let output = job.file(format)?;
     let task = job.report.task(format.name(), None, Unit::Bytes);
     let done = |bytes| task.advance(bytes);
@@ -236,11 +243,14 @@ fn write(job: &Job<'_>, disk: &Disk<'_>, format: Format) -> Result<(Format, Outp
     match format {
         Format::Qcow2 => qcow2::write(content, target, &done)?,
         Format::Vhd => vhd::write(content, &disk.uuid, target, &done)?,
-        Format::Vmdk => {
-            let raw = job.folder.file("disk.raw")?;
-            raw::write(content, raw.file(), &done)?;
-            vmdk::convert(raw.aside(), output.1.aside(), &disk.uuid)?;
-        }
+        Format::Vmdk => match made.iter().find(|(one, _)| *one == Format::Disk) {
+            Some((_, raw)) => vmdk::convert(raw.aside(), output.1.aside(), &disk.uuid)?,
+            None => {
+                let raw = job.folder.file(Format::Disk.file())?;
+                raw::write(content, raw.file(), &done)?;
+                vmdk::convert(raw.aside(), output.1.aside(), &disk.uuid)?;
+            }
+        },
         Format::Gce => gce::write(content, target, job.threads, &done)?,
         _ => raw::write(content, target, &done)?,
     }

@@ -31,6 +31,10 @@ pub(super) fn check(parts: &Parts, disk: bool, update: bool, report: &Report) ->
         let so = "its disk gets no second slot and no `/var`";
         lacks("systemd-repart", "systemd-repart", so);
     }
+    if disk && parts.tools.repart && !parts.tools.mkfs {
+        let so = "its disk gets no second slot, and its `/var` is in memory";
+        lacks("mkfs.ext4", "e2fsprogs", so);
+    }
     if (disk || update) && !parts.tools.bless {
         let so = "no version is marked as good, so one that does not come up is tried for ever";
         lacks("systemd-bless-boot", "systemd-boot", so);

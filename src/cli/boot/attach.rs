@@ -7,7 +7,6 @@ use super::super::Context;
 use super::super::args::Boot;
 use super::super::registry::registries;
 use crate::boot::{Bundle, IN_TOTO, PREDICATE, Proof, statement};
-use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::image::manifest::Descriptor;
 use crate::image::{Image, layout};
@@ -58,24 +57,15 @@ pub(super) enum Place {
 }
 
 impl Place {
-    /// Finds it, and makes sure that the image is there: `image` if it is at hand, with
-    /// the manifest's digest in any case.
-    pub(super) fn find(
-        context: &Context,
-        arguments: &Boot,
-        image: Option<&Image>,
-        digest: Digest,
-    ) -> Result<Self> {
+    /// Finds it, and makes sure that the image is there.
+    pub(super) fn find(context: &Context, arguments: &Boot, image: &Image) -> Result<Self> {
         let nowhere = |message: &str| {
             Err(Error::new(Kind::Usage, message)
                 .hint("`--attach=HOST/NAME:TAG` attaches it to the image in a registry"))
         };
-        let reference = match (&arguments.attach, image) {
-            (Some(Some(reference)), _) => reference.clone(),
-            (_, None) => {
-                return nowhere("a bundle is no image that a proof could be attached to");
-            }
-            (_, Some(image)) => match image.layout() {
+        let reference = match &arguments.attach {
+            Some(Some(reference)) => reference.clone(),
+            _ => match image.layout() {
                 Some(folder) => {
                     return Ok(Self::Layout(folder.to_owned(), image.manifest.clone()));
                 }
@@ -84,7 +74,7 @@ impl Place {
             },
         };
         let reference = Reference {
-            digest: Some(digest),
+            digest: Some(image.manifest.digest),
             ..reference
         };
         let registries = registries(context, &arguments.registry, None)?;
